@@ -1,0 +1,84 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/prometheus/config"
+	"github.com/prometheus/prometheus/discovery"
+	"github.com/prometheus/prometheus/util/logging"
+)
+
+// apply loads the configuration and hands it to every part. Everything that can
+// be wrong in a file is found before the first part is changed.
+func (e *Engine) apply(scrapeEvery, recordEvery time.Duration) error {
+	e.applyMu.Lock()
+	defer e.applyMu.Unlock()
+
+	err := e.applyLocked(scrapeEvery, recordEvery)
+	e.lastLoad = load{at: time.Now(), err: err}
+
+	return err
+}
+
+func (e *Engine) applyLocked(scrapeEvery, recordEvery time.Duration) error {
+	cfg, err := e.cfg.load(scrapeEvery)
+	if err != nil {
+		return err
+	}
+	e.loader.selfInterval = recordEvery
+	files, err := e.loader.files(cfg)
+	if err != nil {
+		return err
+	}
+	scrapeSD := map[string]discovery.Configs{}
+	jobs, err := cfg.GetScrapeConfigs()
+	if err != nil {
+		return fmt.Errorf("reading the scrape configurations of %s: %w", e.cfg.source(), err)
+	}
+	for _, job := range jobs {
+		scrapeSD[job.JobName] = job.ServiceDiscoveryConfigs
+	}
+	notifySD := map[string]discovery.Configs{}
+	for name, am := range cfg.AlertingConfig.AlertmanagerConfigs.ToMap() {
+		notifySD[name] = am.ServiceDiscoveryConfigs
+	}
+
+	e.current.Store(cfg)
+
+	return errors.Join(
+		e.db.ApplyConfig(cfg),
+		e.remote.ApplyConfig(cfg),
+		e.applyQueryLog(cfg),
+		// The managers come before their discovery: they look up the job of
+		// each target group that discovery sends.
+		e.scrape.ApplyConfig(cfg),
+		e.scrapeSD.ApplyConfig(scrapeSD),
+		e.notifier.ApplyConfig(cfg),
+		e.notifySD.ApplyConfig(notifySD),
+		e.rules.Update(time.Duration(cfg.GlobalConfig.EvaluationInterval), files,
+			cfg.GlobalConfig.ExternalLabels, e.cfg.ExternalURL.String(), nil),
+	)
+}
+
+func (e *Engine) applyQueryLog(cfg *config.Config) error {
+	if cfg.GlobalConfig.QueryLogFile == "" {
+		e.query.SetQueryLogger(nil)
+		return nil
+	}
+	logger, err := logging.NewJSONFileLogger(cfg.GlobalConfig.QueryLogFile)
+	if err != nil {
+		return fmt.Errorf("opening the query log: %w", err)
+	}
+	e.query.SetQueryLogger(logger)
+
+	return nil
+}
+
+func (e *Engine) loaded() load {
+	e.applyMu.Lock()
+	defer e.applyMu.Unlock()
+
+	return e.lastLoad
+}

@@ -1,0 +1,233 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/alecthomas/units"
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/config"
+	// The ways of service discovery that a configuration file may use besides
+	// static_configs. The server's own plugins package would link them all.
+	_ "github.com/prometheus/prometheus/discovery/dns"
+	_ "github.com/prometheus/prometheus/discovery/file"
+	_ "github.com/prometheus/prometheus/discovery/http"
+)
+
+// SelfJob is the name of the scrape job that is added for this process unless
+// the configuration file has a job of that name.
+const SelfJob = "llmwatch"
+
+// Bounds of the intervals that a Config may ask for.
+const (
+	MinInterval = time.Second
+	MaxInterval = time.Hour
+)
+
+// maxExemplars bounds the exemplar buffer, which is allocated at once. The
+// server's own default of 100,000 costs more memory than everything else here.
+const maxExemplars = 5000
+
+// Config says what to run. The zero value is not usable; Validate tells why.
+type Config struct {
+	// Dir holds the time series database. It is made when missing.
+	Dir string
+	// ConfigFile is a Prometheus configuration file, or empty for the built-in one.
+	ConfigFile string
+	// Self serves this process's own metrics at /metrics, or is nil. It is
+	// scraped like any target, through memory instead of a port, so that the
+	// scrape needs no credentials and still works while the port closes.
+	Self http.Handler
+	// Instance is the `instance` label of this process's own series. It names
+	// the machine, so that a changed port does not begin new series.
+	Instance string
+	// Rules holds rule files (*.yml at its root) that are always loaded. A
+	// group whose name also occurs in the configuration's rule_files is left
+	// out: the user's version replaces it.
+	Rules fs.FS
+	// CollectionInterval is the time between two scrapes of this process and
+	// between two evaluations of built-in groups that only record.
+	CollectionInterval time.Duration
+	// CheckInterval is the time between two evaluations of alert rules.
+	CheckInterval time.Duration
+	// RetentionTime and RetentionSize (bytes, 0 for no bound) apply unless the
+	// configuration file has a retention section.
+	RetentionTime time.Duration
+	RetentionSize int64
+	// ExternalURL is how people reach the API; alerts link to it.
+	ExternalURL *url.URL
+	// Logger receives the server's own messages.
+	Logger *slog.Logger
+}
+
+// Validate reports what is wrong with the configuration, its Prometheus
+// configuration file or a rule file, without changing anything on disk.
+func (c *Config) Validate() error {
+	switch {
+	case c.Dir == "":
+		return errors.New("engine: the data directory is not set")
+	case c.ExternalURL == nil:
+		return errors.New("engine: the external URL is not set")
+	case c.RetentionTime <= 0 && c.RetentionSize <= 0:
+		return errors.New("engine: retention needs a time or a size")
+	}
+	for name, d := range map[string]time.Duration{
+		"collection interval": c.CollectionInterval,
+		"check interval":      c.CheckInterval,
+	} {
+		if d < MinInterval || d > MaxInterval {
+			return fmt.Errorf("engine: the %s must be from %s to %s, got %s", name, MinInterval, MaxInterval, d)
+		}
+	}
+	cfg, err := c.load(c.CollectionInterval)
+	if err != nil {
+		return err
+	}
+	if _, err := newRuleLoader(c).files(cfg); err != nil {
+		return err
+	}
+
+	return nil
+}
+
+// setDefaults changes the defaults of the server's configuration parser, which
+// offers no other way: native histograms are scraped unless the file says
+// otherwise, through the protobuf format, which also carries start timestamps.
+var setDefaults = sync.OnceFunc(func() {
+	on := true
+	config.DefaultGlobalConfig.ScrapeNativeHistograms = &on
+	config.DefaultGlobalConfig.ScrapeProtocols = config.DefaultProtoFirstScrapeProtocols
+	config.DefaultConfig.GlobalConfig = config.DefaultGlobalConfig
+})
+
+// load reads the configuration file, or the built-in configuration, and adds
+// what llmwatch always has. The scrape interval of this process is given apart
+// because it is shorter while the engine starts.
+func (c *Config) load(selfInterval time.Duration) (*config.Config, error) {
+	setDefaults()
+
+	base, err := c.loadBase()
+	if err != nil {
+		return nil, err
+	}
+	// Rules and readers use the classic _count and _sum series; a histogram that
+	// existed only natively would be invisible to them.
+	base.GlobalConfig.AlwaysScrapeClassicHistograms = true
+	always := true
+	for _, job := range base.ScrapeConfigs {
+		job.AlwaysScrapeClassicHistograms = &always
+	}
+	if base.StorageConfig.ExemplarsConfig == nil {
+		base.StorageConfig.ExemplarsConfig = &config.ExemplarsConfig{MaxExemplars: maxExemplars}
+	}
+	if base.StorageConfig.TSDBConfig.Retention == nil ||
+		*base.StorageConfig.TSDBConfig.Retention == (config.TSDBRetentionConfig{}) {
+		base.StorageConfig.TSDBConfig.Retention = c.retention()
+	}
+
+	jobs, err := base.GetScrapeConfigs()
+	if err != nil {
+		return nil, fmt.Errorf("reading the scrape configurations of %s: %w", c.source(), err)
+	}
+	for _, job := range jobs {
+		if job.JobName == SelfJob {
+			return base, nil
+		}
+	}
+	if c.Self != nil {
+		self, err := c.selfJob(selfInterval)
+		if err != nil {
+			return nil, err
+		}
+		base.ScrapeConfigs = append(base.ScrapeConfigs, self)
+	}
+
+	return base, nil
+}
+
+func (c *Config) loadBase() (*config.Config, error) {
+	if c.ConfigFile == "" {
+		return parse(fmt.Sprintf("global: {scrape_interval: %s, scrape_timeout: %s, evaluation_interval: %s}\n",
+			model.Duration(c.CollectionInterval), scrapeTimeout(c.CollectionInterval), model.Duration(c.CheckInterval)))
+	}
+	cfg, err := config.LoadFile(c.ConfigFile, false, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, fmt.Errorf("loading the Prometheus configuration: %s", oneLine(err))
+	}
+
+	return cfg, nil
+}
+
+func (c *Config) selfJob(interval time.Duration) (*config.ScrapeConfig, error) {
+	cfg, err := parse(fmt.Sprintf(`
+global: {scrape_interval: %[1]s, scrape_timeout: %[2]s}
+scrape_configs:
+  - job_name: %[3]s
+    always_scrape_classic_histograms: true
+    static_configs:
+      - targets: [%[4]q]
+        labels: {instance: %[5]q}
+`, model.Duration(interval), scrapeTimeout(interval), SelfJob, selfAddress, c.Instance))
+	if err != nil {
+		return nil, err
+	}
+
+	return cfg.ScrapeConfigs[0], nil
+}
+
+func (c *Config) retention() *config.TSDBRetentionConfig {
+	return &config.TSDBRetentionConfig{
+		Time: model.Duration(max(c.RetentionTime, 0)),
+		Size: units.Base2Bytes(max(c.RetentionSize, 0)),
+	}
+}
+
+func (c *Config) source() string {
+	if c.ConfigFile == "" {
+		return "the built-in Prometheus configuration"
+	}
+
+	return c.ConfigFile
+}
+
+func parse(text string) (*config.Config, error) {
+	cfg, err := config.Load(text, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, fmt.Errorf("loading the built-in Prometheus configuration: %w", err)
+	}
+
+	return cfg, nil
+}
+
+func scrapeTimeout(interval time.Duration) model.Duration {
+	return model.Duration(min(interval, 10*time.Second))
+}
+
+// oneLine joins the lines that YAML errors come in, so that a configuration
+// error stays one line on a terminal and in a log.
+func oneLine(err error) string {
+	return strings.Join(strings.Fields(err.Error()), " ")
+}
+
+// prepareDir makes the data directory and makes sure that files can be written
+// there, so that a wrong path is reported as such and not by the database.
+func prepareDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return fmt.Errorf("making the data directory: %w", err)
+	}
+	probe, err := os.CreateTemp(dir, ".writable-*")
+	if err != nil {
+		return fmt.Errorf("writing to the data directory: %w", err)
+	}
+	probe.Close()
+
+	return os.Remove(probe.Name())
+}
