@@ -1,0 +1,64 @@
+# Everything that is done with this project has a target here; `make help` lists them.
+
+GO          ?= go
+VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+COMMIT      ?= $(shell git rev-parse HEAD 2>/dev/null)
+LDFLAGS      = -s -w -X main.buildVersion=$(VERSION) -X main.buildCommit=$(COMMIT)
+LINT_BIN     = .cache/golangci-lint
+# The programs that tests compare against, by package name.
+TEST_PACKAGES = prometheus
+BENCH_PACKAGES = prometheus prometheus-node-exporter
+
+export CGO_ENABLED ?= 0
+
+.PHONY: help
+help: ## List the targets.
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+.PHONY: build
+build: ## Build bin/llmwatch.
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/llmwatch ./cmd/llmwatch
+
+.PHONY: run
+run: build ## Build everything and serve on 127.0.0.1:5000 with data under ./data.
+	./bin/llmwatch serve --data-dir data
+
+.PHONY: deps
+deps: ## Install the programs that tests compare against.
+	@./scripts/install $(TEST_PACKAGES)
+
+.PHONY: test
+test: deps build ## Install what the tests need and run them all.
+	LLMWATCH_TEST_REQUIRE_TOOLS=1 LLMWATCH_BIN=$(CURDIR)/bin/llmwatch $(GO) test -timeout 15m ./...
+
+.PHONY: race
+race: deps build ## Run the tests under the race detector.
+	CGO_ENABLED=1 LLMWATCH_TEST_REQUIRE_TOOLS=1 LLMWATCH_BIN=$(CURDIR)/bin/llmwatch $(GO) test -race -timeout 25m ./...
+
+.PHONY: fuzz
+fuzz: ## Fuzz each parser of outside bytes for FUZZTIME (default 60s).
+	@./scripts/fuzz $(or $(FUZZTIME),60s)
+
+.PHONY: bench
+bench: build ## Measure this build beside its peers and print a table.
+	@./scripts/install $(BENCH_PACKAGES)
+	$(GO) run ./test/bench -bin bin/llmwatch
+
+.PHONY: lint
+lint: $(LINT_BIN) ## Run every linter, the ones for rule files included.
+	$(LINT_BIN) run
+	$(GO) mod tidy -diff
+	@./scripts/install $(TEST_PACKAGES)
+	promtool check rules rules/*.yml
+	promtool check config prometheus.yml
+
+.PHONY: fmt
+fmt: $(LINT_BIN) ## Format the code.
+	$(LINT_BIN) fmt
+
+$(LINT_BIN): tools/go.mod tools/go.sum
+	cd tools && $(GO) build -o ../$(LINT_BIN) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+.PHONY: clean
+clean: ## Remove what was built.
+	rm -rf bin .cache
