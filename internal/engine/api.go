@@ -34,7 +34,7 @@ var noOrigin = regexp.MustCompile(`^\b$`)
 func (e *Engine) newHandler(prefix string, db admin) http.Handler {
 	api := apiv1.NewAPI(
 		e.query, e.storage,
-		nil, nil, // Appenders: only the remote write and OTLP receivers need them.
+		e.storage, e.appends,
 		db,
 		func(context.Context) apiv1.ScrapePoolsRetriever { return e.scrape },
 		func(context.Context) apiv1.TargetRetriever { return e.scrape },
@@ -62,7 +62,7 @@ func (e *Engine) newHandler(prefix string, db admin) http.Handler {
 		e.registry, e.registry,
 		nil,
 		false, remoteapi.MessageTypes{},
-		false, false, false,
+		true, false, false, // OTLP: cumulative metrics are taken, deltas are refused.
 		true,
 		lookback,
 		false, false,

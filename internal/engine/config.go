@@ -36,6 +36,10 @@ const (
 // server's own default of 100,000 costs more memory than everything else here.
 const maxExemplars = 5000
 
+// outOfOrder is how late a sample may come: programs that push over OTLP retry,
+// and several of them do not agree on the time to the millisecond.
+const outOfOrder = 5 * time.Minute
+
 // Config says what to run. The zero value is not usable; Validate tells why.
 type Config struct {
 	// Dir holds the time series database. It is made when missing.
@@ -124,6 +128,9 @@ func (c *Config) load(selfInterval time.Duration) (*config.Config, error) {
 	always := true
 	for _, job := range base.ScrapeConfigs {
 		job.AlwaysScrapeClassicHistograms = &always
+	}
+	if c.ConfigFile == "" {
+		base.StorageConfig.TSDBConfig.OutOfOrderTimeWindow = outOfOrder.Milliseconds()
 	}
 	if base.StorageConfig.ExemplarsConfig == nil {
 		base.StorageConfig.ExemplarsConfig = &config.ExemplarsConfig{MaxExemplars: maxExemplars}
