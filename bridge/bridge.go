@@ -1,0 +1,201 @@
+package bridge
+
+import (
+	"context"
+	_ "embed"
+	"encoding/json"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gorilla/mux"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"llmwatch/bridge/metrics"
+)
+
+// Base is the path below which the REST API lives.
+const Base = "/api/v1/monitoring"
+
+//go:embed openapi.yaml
+var openAPI []byte
+
+// Metrics answers questions about metrics. *metrics.Client does; errors that
+// wrap metrics.ErrUnavailable become 503.
+type Metrics interface {
+	System(ctx context.Context, window time.Duration, instance string) ([]metrics.SystemSample, error)
+	API(ctx context.Context, window time.Duration) ([]metrics.APISample, error)
+	App(ctx context.Context, window time.Duration) ([]metrics.AppSample, error)
+	Summary(ctx context.Context, at time.Time, window time.Duration) (metrics.Summary, error)
+	Overview(ctx context.Context) (metrics.Overview, error)
+	Firing(ctx context.Context) ([]metrics.FiringAlert, error)
+	Newest(ctx context.Context) (time.Time, error)
+}
+
+// Options says what the API is made of.
+type Options struct {
+	Metrics Metrics
+	// Interval is the collection interval, the longest that an answer is kept.
+	Interval time.Duration
+	// Checks are looked at by /health, Components shown by /status.
+	Checks     []Check
+	Components func() []Component
+	// Receivers take what programs push: handlers of POST by path below Base.
+	Receivers map[string]http.Handler
+	// Mounts are handlers of other packages, by path; one that ends with a
+	// slash takes everything below it.
+	Mounts map[string]http.Handler
+	// Registerer receives the metrics of the API itself.
+	Registerer prometheus.Registerer
+	Logger     *slog.Logger
+	// Now is the clock, time.Now where nil.
+	Now func() time.Time
+}
+
+type server struct {
+	Options
+	cache      *cache
+	lastHealth memo
+	started    time.Time
+}
+
+// New returns the handler of everything that is served on the port.
+func New(opts Options) http.Handler {
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	s := &server{Options: opts, cache: newCache(opts.Registerer, opts.Now), started: opts.Now()}
+
+	router := mux.NewRouter().SkipClean(true)
+	router.Use(rememberRoute)
+	for path, methods := range s.paths() {
+		router.Handle(Base+path, s.dispatch(methods))
+	}
+	// The router takes the first match: what is below another mount comes before it.
+	for _, path := range slices.Backward(slices.Sorted(maps.Keys(opts.Mounts))) {
+		if strings.HasSuffix(path, "/") {
+			router.PathPrefix(path).Handler(opts.Mounts[path])
+		} else {
+			router.Path(path).Handler(opts.Mounts[path])
+		}
+	}
+	router.NotFoundHandler = http.HandlerFunc(NotFound)
+
+	return newObserver(opts.Logger, opts.Registerer, opts.Now).wrap(router)
+}
+
+// endpoints are the handlers of one path by method.
+type endpoints map[string]handler
+
+// paths are what openapi.yaml describes.
+func (s *server) paths() map[string]endpoints {
+	paths := map[string]endpoints{
+		"/health":             {http.MethodGet: s.health},
+		"/status":             {http.MethodGet: s.status},
+		"/metrics/system":     {http.MethodGet: s.system},
+		"/metrics/api":        {http.MethodGet: s.api},
+		"/metrics/app":        {http.MethodGet: s.app},
+		"/metrics/summary":    {http.MethodGet: s.summary},
+		"/dashboard/overview": {http.MethodGet: s.overview},
+		"/alerts":             {http.MethodGet: s.alerts},
+		"/openapi.yaml":       {http.MethodGet: s.openAPI},
+	}
+	for path, receiver := range s.Receivers {
+		if paths[path] == nil {
+			paths[path] = endpoints{}
+		}
+		paths[path][http.MethodPost] = func(w http.ResponseWriter, r *http.Request) error {
+			receiver.ServeHTTP(w, r)
+			return nil
+		}
+	}
+
+	return paths
+}
+
+// dispatch chooses by method here and not in the router, whose answer to a
+// wrong method depends on which routes it happens to try afterwards.
+func (s *server) dispatch(methods endpoints) http.Handler {
+	if get, ok := methods[http.MethodGet]; ok {
+		methods[http.MethodHead] = get
+	}
+	allowed := strings.Join(slices.Sorted(maps.Keys(methods)), ", ")
+
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h, ok := methods[r.Method]; ok {
+			s.answer(h, w, r)
+			return
+		}
+		w.Header().Set("Allow", allowed)
+		WriteError(w, &Error{
+			http.StatusMethodNotAllowed, CodeMethodNotAllowed,
+			short(r.URL.Path) + " answers " + allowed + ", not " + short(r.Method),
+		})
+	})
+}
+
+// handler answers a request or returns why it cannot.
+type handler func(w http.ResponseWriter, r *http.Request) error
+
+// answer is the one place where errors become answers.
+func (s *server) answer(h handler, w http.ResponseWriter, r *http.Request) {
+	err := checkQuery(r.URL.RawQuery)
+	if err == nil {
+		err = h(w, r)
+	}
+	if err == nil {
+		return
+	}
+	shown := asError(err)
+	if shown.Status >= http.StatusInternalServerError {
+		s.Logger.WarnContext(r.Context(), "a request failed",
+			"request_id", exchangeOf(r.Context()).id, "path", r.URL.Path, "err", err)
+	}
+	WriteError(w, shown)
+}
+
+// cached answers with the body under the request's path and parameters.
+func (s *server) cached(w http.ResponseWriter, r *http.Request, render func(context.Context) (answer, error)) error {
+	body, err := s.cache.get(r.Context(), r.URL.Path+"?"+r.URL.Query().Encode(), render)
+	if err != nil {
+		return err
+	}
+	writeBody(w, http.StatusOK, body)
+
+	return nil
+}
+
+// render makes an answer of a value.
+func render(v any, fresh time.Duration) (answer, error) {
+	body, err := json.Marshal(v)
+
+	return answer{body: append(body, '\n'), fresh: fresh}, err
+}
+
+// freshness is how long an answer whose newest sample is this old stays the
+// best there is: until the next sample is due. Without samples it is not kept.
+func (s *server) freshness(newest time.Time) time.Duration {
+	if newest.IsZero() {
+		return 0
+	}
+
+	return min(max(newest.Add(s.Interval).Sub(s.Now()), 0), s.Interval)
+}
+
+func (s *server) openAPI(w http.ResponseWriter, _ *http.Request) error {
+	w.Header().Set("Content-Type", "application/yaml")
+	w.Write(openAPI)
+
+	return nil
+}
+
+// NotFound answers for paths that do not exist.
+func NotFound(w http.ResponseWriter, r *http.Request) {
+	WriteError(w, &Error{
+		http.StatusNotFound, CodeNotFound,
+		"there is nothing at " + short(r.URL.Path) + "; " + Base + "/openapi.yaml lists what there is",
+	})
+}

@@ -1,0 +1,33 @@
+package main
+
+import (
+	"context"
+
+	"llmwatch/internal/app"
+)
+
+type bridgeCmd struct {
+	PrometheusURL      string       `name:"prometheus-url" env:"LLMWATCH_PROMETHEUS_URL" required:"" help:"Base address of a Prometheus, Thanos, Mimir or VictoriaMetrics." placeholder:"URL"`
+	Listen             string       `env:"LLMWATCH_SERVER_LISTEN" default:"127.0.0.1:5000" help:"Address to serve on." placeholder:"HOST:PORT"`
+	CollectionInterval app.Duration `env:"METRICS_COLLECTION_INTERVAL" default:"30" help:"Time between two samples of that server." placeholder:"TIME"`
+	listenFlags
+	logFlags
+}
+
+// Help is shown by `llmwatch bridge --help`.
+func (bridgeCmd) Help() string {
+	return `The server must scrape "llmwatch exporter" or node_exporter and load rules/*.yml.
+
+Examples:
+  llmwatch bridge --prometheus-url http://localhost:9090`
+}
+
+// Run serves until it is told to stop.
+func (c *bridgeCmd) Run(ctx context.Context, out output) error {
+	return serveApp(ctx, out, c.logFlags, app.Config{
+		Listen:             c.Listen,
+		AllowAnonymous:     c.AllowAnonymous,
+		PrometheusURL:      c.PrometheusURL,
+		CollectionInterval: c.CollectionInterval,
+	}, app.NewBridge)
+}

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+type healthcheckCmd struct {
+	URL     string        `env:"LLMWATCH_URL" default:"http://127.0.0.1:5000" help:"Base address of the llmwatch to ask."`
+	Timeout time.Duration `default:"5s" help:"How long to wait for the answer."`
+}
+
+// Help is shown by `llmwatch healthcheck --help`.
+func (healthcheckCmd) Help() string {
+	return `For container probes without curl.
+
+Examples:
+  llmwatch healthcheck
+  llmwatch healthcheck --url http://127.0.0.1:8080 --timeout 2s`
+}
+
+// Run asks once.
+func (c *healthcheckCmd) Run(ctx context.Context, out output) error {
+	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(c.URL, "/")+"/api/v1/monitoring/health", http.NoBody)
+	if err != nil {
+		return fmt.Errorf("asking %s: %w", c.URL, err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
+	if err != nil {
+		return fmt.Errorf("reading the answer of %s: %w", c.URL, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s answered %s: %s", c.URL, resp.Status, bytes.TrimSpace(body))
+	}
+	_, err = out.stdout.Write(body)
+
+	return err
+}

@@ -1,0 +1,76 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"time"
+)
+
+// App is one running command. Run may be called once.
+type App struct {
+	logger *slog.Logger
+	port   *port
+	start  func(a *App) error // Starts the parts and sets the port's handler.
+	stops  []stop
+}
+
+// stop ends one part.
+type stop struct {
+	name string
+	end  func() error
+}
+
+// newApp opens the port for a command whose configuration has been checked.
+func newApp(cfg *Config, logger *slog.Logger, start func(a *App) error) (*App, error) {
+	p, err := listen(cfg.Listen, logger)
+	if err != nil {
+		return nil, err
+	}
+
+	return &App{logger: logger, port: p, start: start}, nil
+}
+
+// Addr is the address that the port is open on.
+func (a *App) Addr() net.Addr { return a.port.listener.Addr() }
+
+// onStop registers how a part that has just been started is ended. Parts are
+// ended in reverse order.
+func (a *App) onStop(name string, end func() error) {
+	a.stops = append(a.stops, stop{name, end})
+}
+
+// Run serves until the context ends or the port fails, then stops every part.
+func (a *App) Run(ctx context.Context) error {
+	begin := time.Now()
+	a.onStop("memory", keepSmall(a.logger))
+	go a.port.serve()
+	err := a.start(a)
+	// The port is opened first but closed first too: it is the door for what
+	// the other parts would still have to answer.
+	a.onStop("http", a.port.close)
+	if err == nil {
+		a.logger.InfoContext(ctx, "ready", "address", a.Addr().String(), "took_ms", time.Since(begin).Milliseconds())
+		select {
+		case <-ctx.Done():
+		case err = <-a.port.failed:
+		}
+		a.logger.InfoContext(ctx, "stopping")
+	}
+
+	return errors.Join(err, a.stop())
+}
+
+func (a *App) stop() error {
+	var errs []error
+	for _, part := range slices.Backward(a.stops) {
+		if err := part.end(); err != nil {
+			errs = append(errs, fmt.Errorf("stopping %s: %w", part.name, err))
+		}
+	}
+
+	return errors.Join(errs...)
+}

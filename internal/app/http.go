@@ -1,0 +1,141 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"llmwatch/bridge"
+)
+
+const (
+	maxHeaderBytes    = 32 << 10
+	readHeaderTimeout = 10 * time.Second
+	idleTimeout       = 2 * time.Minute
+	drainTimeout      = 2 * time.Second
+)
+
+// port is the one port of the program. It answers from the moment it is
+// opened; until the parts behind it are ready it says so.
+type port struct {
+	listener net.Listener
+	server   *http.Server
+	handler  atomic.Pointer[http.Handler]
+	failed   chan error
+}
+
+// listen opens the port.
+func listen(address string, logger *slog.Logger) (*port, error) {
+	l, err := net.Listen("tcp", address) //nolint:noctx // Binding a local port does not block.
+	if err != nil {
+		return nil, &ConfigError{fmt.Errorf("opening the port: %w", err)}
+	}
+	p := &port{listener: documentedErrors{l}, failed: make(chan error, 1)}
+	p.handle(http.HandlerFunc(notReady))
+	p.server = &http.Server{
+		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*p.handler.Load()).ServeHTTP(w, r) }),
+		ReadHeaderTimeout: readHeaderTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+	}
+
+	return p, nil
+}
+
+// handle replaces what answers requests.
+func (p *port) handle(h http.Handler) { p.handler.Store(&h) }
+
+func (p *port) serve() {
+	if err := p.server.Serve(p.listener); !errors.Is(err, http.ErrServerClosed) {
+		p.failed <- fmt.Errorf("serving on %s: %w", p.listener.Addr(), err)
+	}
+}
+
+// close lets requests under way finish for a moment, then ends them, which is
+// no failure.
+func (p *port) close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	defer cancel()
+	err := p.server.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		err = p.server.Close()
+	}
+	_ = p.listener.Close() // Closed already, unless serving had not begun.
+
+	return err
+}
+
+// notReady answers while the parts start. Health is served, so that whoever
+// watches the process does not take a long replay of the database for a hang.
+func notReady(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == bridge.Base+"/health" {
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+		fmt.Fprintf(w, `{"status":"degraded","timestamp":%q,"services":{},"problems":["llmwatch is starting"]}`+"\n",
+			time.Now().UTC().Format("2006-01-02T15:04:05.000Z"))
+		return
+	}
+	w.Header().Set("Retry-After", "1")
+	bridge.WriteError(w, &bridge.Error{
+		Status: http.StatusServiceUnavailable, Code: bridge.CodeStarting, Message: "llmwatch is starting; try again in a moment",
+	})
+}
+
+// documentedErrors puts the answers that net/http itself gives to malformed
+// requests and oversized headers into the documented error form. net/http
+// offers no other way to change them.
+type documentedErrors struct{ net.Listener }
+
+// Accept implements net.Listener.
+func (l documentedErrors) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+
+	return &documentedConn{Conn: conn}, nil
+}
+
+type documentedConn struct{ net.Conn }
+
+// ownAnswer is how every answer of net/http itself goes on after its status
+// line. A handler's answer has other headers between the two.
+var ownAnswer = []byte("\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n")
+
+// Write implements net.Conn. net/http writes such an answer in one piece.
+func (c *documentedConn) Write(p []byte) (int, error) {
+	status, text, found := bytes.Cut(p, ownAnswer)
+	if !found || !bytes.HasPrefix(status, []byte("HTTP/1.1 ")) || bytes.ContainsAny(status, "\r\n") {
+		return c.Conn.Write(p)
+	}
+	code, _, _ := strings.Cut(strings.TrimPrefix(string(status), "HTTP/1.1 "), " ")
+	_, reason, _ := strings.Cut(string(text), ": ")
+	body := malformed(code, reason).Body()
+	answer := fmt.Sprintf("%s\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s",
+		status, len(body), body)
+	if _, err := c.Conn.Write([]byte(answer)); err != nil {
+		return 0, err
+	}
+
+	return len(p), nil
+}
+
+func malformed(code, reason string) *bridge.Error {
+	if code == strconv.Itoa(http.StatusRequestHeaderFieldsTooLarge) {
+		return &bridge.Error{Code: "header_too_large", Message: "the request's headers are larger than " + strconv.Itoa(maxHeaderBytes) + " bytes"}
+	}
+	message := "the request is malformed"
+	if reason != "" {
+		message += ": " + reason
+	}
+
+	return &bridge.Error{Code: bridge.CodeBadRequest, Message: message}
+}

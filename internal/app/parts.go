@@ -1,0 +1,197 @@
+package app
+
+import (
+	"cmp"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"runtime"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"llmwatch/bridge"
+	"llmwatch/bridge/metrics"
+	"llmwatch/exporter"
+	"llmwatch/internal/engine"
+	"llmwatch/rules"
+)
+
+// NewServe returns everything in one process: exporter, embedded engine and
+// bridge. What is wrong with the configuration is a *ConfigError, found before
+// anything on disk is touched.
+func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
+	if err := cmp.Or(cfg.checkListen(), cfg.checkCollectionInterval(), cfg.checkCheckInterval()); err != nil {
+		return nil, err
+	}
+	engineCfg, err := cfg.engine(logger)
+	if err != nil {
+		return nil, err
+	}
+	if err := engineCfg.Validate(); err != nil {
+		return nil, &ConfigError{err}
+	}
+
+	return newApp(&cfg, logger, func(a *App) error {
+		registry := newRegistry(&cfg, logger)
+		engineCfg.Self = exporter.Handler(registry, exporter.HandlerOptions{Logger: logger})
+		engineCfg.ExternalURL = &url.URL{Scheme: "http", Host: a.Addr().String()}
+		eng, err := engine.Start(*engineCfg)
+		if err != nil {
+			return &ConfigError{err}
+		}
+		a.onStop("engine", eng.Stop)
+		client, err := metrics.New(metrics.Config{
+			URL:       "http://engine" + engine.Prefix,
+			Transport: eng.RoundTripper(),
+			Interval:  time.Duration(cfg.CollectionInterval),
+		})
+		if err != nil {
+			return err
+		}
+		a.port.handle(bridge.New(bridge.Options{
+			Metrics:  client,
+			Interval: time.Duration(cfg.CollectionInterval),
+			Checks: []bridge.Check{
+				{Name: "storage", Fatal: true, Run: func() error { return eng.Status().AppendError }},
+				{Name: "configuration", Run: func() error { return eng.Status().ReloadError }},
+			},
+			Components: func() []bridge.Component {
+				return []bridge.Component{program(&cfg, eng.Status().Started), engineComponent(eng.Status())}
+			},
+			Mounts: map[string]http.Handler{
+				"/metrics":          engineCfg.Self,
+				engine.Prefix + "/": eng.Handler(),
+			},
+			Registerer: registry,
+			Logger:     logger,
+		}))
+
+		return nil
+	})
+}
+
+// NewExporter returns the exporter alone.
+func NewExporter(cfg Config, logger *slog.Logger) (*App, error) {
+	if err := cfg.checkListen(); err != nil {
+		return nil, err
+	}
+
+	return newApp(&cfg, logger, func(a *App) error {
+		mux := http.NewServeMux()
+		mux.Handle("GET /metrics", exporter.Handler(newRegistry(&cfg, logger), exporter.HandlerOptions{Logger: logger}))
+		mux.HandleFunc("/", bridge.NotFound)
+		a.port.handle(mux)
+
+		return nil
+	})
+}
+
+// NewBridge returns the REST API beside an external metrics server.
+func NewBridge(cfg Config, logger *slog.Logger) (*App, error) {
+	if err := cmp.Or(cfg.checkListen(), cfg.checkPrometheusURL(), cfg.checkCollectionInterval()); err != nil {
+		return nil, err
+	}
+
+	return newApp(&cfg, logger, func(a *App) error {
+		begin := time.Now()
+		registry := newRegistry(&cfg, logger)
+		client, err := metrics.New(metrics.Config{
+			URL:      cfg.PrometheusURL,
+			Interval: time.Duration(cfg.CollectionInterval),
+		})
+		if err != nil {
+			return &ConfigError{err}
+		}
+		a.port.handle(bridge.New(bridge.Options{
+			Metrics:    client,
+			Interval:   time.Duration(cfg.CollectionInterval),
+			Components: func() []bridge.Component { return []bridge.Component{program(&cfg, begin)} },
+			Mounts: map[string]http.Handler{
+				"/metrics": exporter.Handler(registry, exporter.HandlerOptions{Logger: logger}),
+			},
+			Registerer: registry,
+			Logger:     logger,
+		}))
+
+		return nil
+	})
+}
+
+// engine returns the configuration of the embedded engine; the parts that
+// exist only once the port is open are filled in later.
+func (c *Config) engine(logger *slog.Logger) (*engine.Config, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, err
+	}
+
+	return &engine.Config{
+		Dir:                c.metricsDir(),
+		ConfigFile:         c.PrometheusConfig,
+		Self:               http.NotFoundHandler(),
+		Instance:           host,
+		Rules:              rules.Files,
+		CollectionInterval: time.Duration(c.CollectionInterval),
+		CheckInterval:      time.Duration(c.CheckInterval),
+		RetentionTime:      time.Duration(c.RetentionTime),
+		RetentionSize:      int64(c.RetentionSize),
+		ExternalURL:        &url.URL{Scheme: "http", Host: c.Listen},
+		Logger:             quiet(logger),
+	}, nil
+}
+
+// newRegistry returns the registry behind /metrics.
+func newRegistry(cfg *Config, logger *slog.Logger) *prometheus.Registry {
+	build := prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "llmwatch_build_info",
+		Help: "Always 1; the labels tell which build is running.",
+		ConstLabels: prometheus.Labels{
+			"version": cfg.Version.Version, "commit": cfg.Version.Commit, "goversion": runtime.Version(),
+		},
+	})
+	build.Set(1)
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(
+		build,
+		exporter.NewSystemCollector(exporter.SystemOptions{Logger: logger}),
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+
+	return registry
+}
+
+func program(cfg *Config, since time.Time) bridge.Component {
+	return bridge.Component{
+		Name:    "llmwatch",
+		Running: true,
+		Since:   metrics.Time{Time: since},
+		Details: map[string]any{
+			"version": cfg.Version.Version, "commit": cfg.Version.Commit, "go_version": runtime.Version(),
+			"goroutines": runtime.NumGoroutine(),
+		},
+	}
+}
+
+func engineComponent(s engine.Status) bridge.Component {
+	c := bridge.Component{
+		Name:        "prometheus",
+		Running:     true,
+		Since:       metrics.Time{Time: s.Started},
+		LastSuccess: metrics.Time{Time: s.LastAppend},
+		Details: map[string]any{
+			"series": s.Series, "blocks": s.Blocks, "bytes": s.Bytes,
+			"targets": s.Targets, "targets_down": s.Down,
+			"last_reload": metrics.Time{Time: s.LastReload},
+		},
+	}
+	if err := errors.Join(s.AppendError, s.ReloadError); err != nil {
+		c.LastError = err.Error()
+	}
+
+	return c
+}
