@@ -147,6 +147,12 @@ var exporterNames = []string{
 	"node_sockstat_TCP6_inuse", "node_sockstat_TCP_inuse",
 	// OpenTelemetry's HTTP semantic conventions.
 	"http_server_request_duration_seconds_count", "http_server_request_duration_seconds_sum",
+	// OpenTelemetry's database and generative AI conventions.
+	"db_client_connection_count", "db_client_connection_max",
+	"gen_ai_server_time_to_first_token_seconds_bucket",
+	// llmwatch's exporter.
+	"llm_cache_requests_total", "llm_job_last_progress_timestamp_seconds", "llm_job_nonfinite_loss_total",
+	"llm_job_queue_wait_seconds_bucket", "llm_jobs_finished_total", "llm_queue_depth",
 }
 
 func TestRulesReadOnlySeriesThatExist(t *testing.T) {
