@@ -53,10 +53,21 @@ type listenFlags struct {
 }
 
 func main() {
+	forgetEmptyVariables()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
+}
+
+// forgetEmptyVariables unsets variables without a value. Compose files and
+// manifests set them so where people mean that the default applies.
+func forgetEmptyVariables() {
+	for _, variable := range os.Environ() {
+		if name, value, _ := strings.Cut(variable, "="); value == "" {
+			_ = os.Unsetenv(name) // It fails for names that cannot be set either.
+		}
+	}
 }
 
 // run is main without the process around it.

@@ -16,6 +16,7 @@ import (
 	"llmwatch/bridge"
 	"llmwatch/bridge/metrics"
 	"llmwatch/exporter"
+	"llmwatch/exporter/push"
 	"llmwatch/internal/engine"
 	"llmwatch/rules"
 )
@@ -36,8 +37,11 @@ func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
 	}
 
 	return newApp(&cfg, logger, func(a *App) error {
-		registry := newRegistry(&cfg, logger)
-		engineCfg.Self = exporter.Handler(registry, exporter.HandlerOptions{Logger: logger})
+		out, err := publish(&cfg, logger)
+		if err != nil {
+			return err
+		}
+		engineCfg.Self = out.handler
 		engineCfg.ExternalURL = &url.URL{Scheme: "http", Host: a.Addr().String()}
 		eng, err := engine.Start(*engineCfg)
 		if err != nil {
@@ -62,11 +66,12 @@ func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
 			Components: func() []bridge.Component {
 				return []bridge.Component{program(&cfg, eng.Status().Started), engineComponent(eng.Status())}
 			},
+			Receivers: out.receivers(),
 			Mounts: map[string]http.Handler{
-				"/metrics":          engineCfg.Self,
+				"/metrics":          out.handler,
 				engine.Prefix + "/": eng.Handler(),
 			},
-			Registerer: registry,
+			Registerer: out.registry,
 			Logger:     logger,
 		}))
 
@@ -81,8 +86,15 @@ func NewExporter(cfg Config, logger *slog.Logger) (*App, error) {
 	}
 
 	return newApp(&cfg, logger, func(a *App) error {
+		out, err := publish(&cfg, logger)
+		if err != nil {
+			return err
+		}
 		mux := http.NewServeMux()
-		mux.Handle("GET /metrics", exporter.Handler(newRegistry(&cfg, logger), exporter.HandlerOptions{Logger: logger}))
+		mux.Handle("GET /metrics", out.handler)
+		for path, receiver := range out.receivers() {
+			mux.Handle(bridge.Base+path, receiver)
+		}
 		mux.HandleFunc("/", bridge.NotFound)
 		a.port.handle(mux)
 
@@ -98,7 +110,7 @@ func NewBridge(cfg Config, logger *slog.Logger) (*App, error) {
 
 	return newApp(&cfg, logger, func(a *App) error {
 		begin := time.Now()
-		registry := newRegistry(&cfg, logger)
+		registry := newRegistry(&cfg)
 		client, err := metrics.New(metrics.Config{
 			URL:      cfg.PrometheusURL,
 			Interval: time.Duration(cfg.CollectionInterval),
@@ -144,8 +156,39 @@ func (c *Config) engine(logger *slog.Logger) (*engine.Config, error) {
 	}, nil
 }
 
-// newRegistry returns the registry behind /metrics.
-func newRegistry(cfg *Config, logger *slog.Logger) *prometheus.Registry {
+// published is everything that is behind /metrics, and the receivers through
+// which programs in other languages add to it.
+type published struct {
+	registry *prometheus.Registry
+	handler  http.Handler
+	receiver *push.Receiver
+}
+
+func publish(cfg *Config, logger *slog.Logger) (*published, error) {
+	registry := newRegistry(cfg)
+	registry.MustRegister(exporter.NewSystemCollector(exporter.SystemOptions{Logger: logger}))
+	api, err := exporter.NewAPI(registry, exporter.APIOptions{Logger: logger})
+	if err != nil {
+		return nil, err
+	}
+	app, err := exporter.NewApp(registry, exporter.AppOptions{Logger: logger})
+	if err != nil {
+		return nil, err
+	}
+	receiver, err := push.New(push.Options{API: api, App: app, Logger: logger, Registerer: registry})
+	if err != nil {
+		return nil, err
+	}
+
+	return &published{
+		registry: registry,
+		handler:  exporter.Handler(registry, exporter.HandlerOptions{Logger: logger}),
+		receiver: receiver,
+	}, nil
+}
+
+// newRegistry returns a registry with what this process tells of itself.
+func newRegistry(cfg *Config) *prometheus.Registry {
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "llmwatch_build_info",
 		Help: "Always 1; the labels tell which build is running.",
@@ -155,14 +198,15 @@ func newRegistry(cfg *Config, logger *slog.Logger) *prometheus.Registry {
 	})
 	build.Set(1)
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(
-		build,
-		exporter.NewSystemCollector(exporter.SystemOptions{Logger: logger}),
-		collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-	)
+	registry.MustRegister(build, collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 
 	return registry
+}
+
+// receivers are the push receivers by path below the base of the REST API.
+func (p *published) receivers() map[string]http.Handler {
+	return map[string]http.Handler{"/metrics/api": p.receiver.API(), "/metrics/app": p.receiver.App()}
 }
 
 func program(cfg *Config, since time.Time) bridge.Component {

@@ -14,22 +14,18 @@ import (
 
 	"github.com/alecthomas/units"
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/config"
-	// The ways of service discovery that a configuration file may use besides
-	// static_configs. The server's own plugins package would link them all.
-	_ "github.com/prometheus/prometheus/discovery/dns"
-	_ "github.com/prometheus/prometheus/discovery/file"
-	_ "github.com/prometheus/prometheus/discovery/http"
-)
+	"github.com/prometheus/prometheus/config")
 
 // SelfJob is the name of the scrape job that is added for this process unless
 // the configuration file has a job of that name.
 const SelfJob = "llmwatch"
 
-// Bounds of the intervals that a Config may ask for.
+// Bounds of the intervals that a Config may ask for. Queries look back five
+// minutes for the newest sample, and a rate needs two: above two minutes, one
+// late scrape would make series vanish.
 const (
 	MinInterval = time.Second
-	MaxInterval = time.Hour
+	MaxInterval = 2 * time.Minute
 )
 
 // maxExemplars bounds the exemplar buffer, which is allocated at once. The
@@ -228,11 +224,11 @@ func oneLine(err error) string {
 // there, so that a wrong path is reported as such and not by the database.
 func prepareDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return fmt.Errorf("making the data directory: %w", err)
+		return fmt.Errorf("the data directory %s cannot be made: %w", dir, err)
 	}
 	probe, err := os.CreateTemp(dir, ".writable-*")
 	if err != nil {
-		return fmt.Errorf("writing to the data directory: %w", err)
+		return fmt.Errorf("the data directory %s cannot be written: %w", dir, err)
 	}
 	probe.Close()
 

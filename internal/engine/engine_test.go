@@ -130,7 +130,7 @@ func TestEngineScrapesItselfAndEvaluatesRules(t *testing.T) {
 
 func TestRestartKeepsHistoryAndTheLastCounts(t *testing.T) {
 	cfg, _, requests := testConfig(t)
-	cfg.CollectionInterval = time.Hour // Nothing but the warm-up and the last scrape store anything.
+	cfg.CollectionInterval = MaxInterval // Nothing but the warm-up and the last scrape store anything.
 	e, err := Start(cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -46,7 +46,7 @@ func measure(ctx context.Context, binary string, rest time.Duration) ([]row, err
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 
 	b := &bench{binary: binary, dir: dir}
 	defer b.stop()
@@ -81,7 +81,7 @@ func show(rows []row) bool {
 		}
 		fmt.Fprintf(w, "%s\t%s\t%.3g %s\t%.3g %s\t%s\t%s\n", ratio, r.what, r.ours, r.unit, r.limit, r.unit, verdict, peer)
 	}
-	w.Flush()
+	_ = w.Flush() // To standard output.
 
 	return kept
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -37,7 +38,7 @@ func TestMain(m *testing.M) {
 		if err != nil {
 			panic(err)
 		}
-		defer os.RemoveAll(dir)
+		defer func() { _ = os.RemoveAll(dir) }()
 		binary = filepath.Join(dir, "llmwatch")
 		if out, err := exec.Command("go", "build", "-o", binary, "llmwatch/cmd/llmwatch").CombinedOutput(); err != nil {
 			panic(fmt.Sprintf("building llmwatch: %v\n%s", err, out))
@@ -202,9 +203,7 @@ func (r *rest) raw(method, path string, header http.Header) (*http.Response, []b
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	for k, v := range header {
-		req.Header[k] = v
-	}
+	maps.Copy(req.Header, header)
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		r.t.Fatalf("%s %s: %v", method, path, err)
