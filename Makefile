@@ -43,6 +43,7 @@ fuzz: ## Fuzz each parser of outside bytes for FUZZTIME (default 60s).
 bench: build ## Measure this build beside its peers and print a table.
 	@./scripts/install $(BENCH_PACKAGES)
 	$(GO) run ./test/bench -bin bin/llmwatch
+	$(GO) test -run '^$$' -bench 'Middleware|Push|Scrape' -benchmem ./exporter/...
 
 .PHONY: lint
 lint: $(LINT_BIN) ## Run every linter, the ones for rule files included.
