@@ -14,7 +14,8 @@ import (
 
 	"github.com/alecthomas/units"
 	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/config")
+	"github.com/prometheus/prometheus/config"
+)
 
 // SelfJob is the name of the scrape job that is added for this process unless
 // the configuration file has a job of that name.
