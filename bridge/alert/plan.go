@@ -1,0 +1,347 @@
+package alert
+
+import (
+	"math"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// Policy says whom to tell of alerts, and how often.
+type Policy struct {
+	// Channels are told that alerts fire.
+	Channels []string
+	// MaxPerHour bounds the notifications of firing alerts (first ones,
+	// reminders, escalations and digests) in any rolling hour; one that goes to
+	// several channels counts once. 0 means no bound.
+	MaxPerHour int
+	// EscalateAfter is how long people may leave an alert unacknowledged after
+	// they were told, until EscalateTo is told too. 0 means for ever.
+	EscalateAfter time.Duration
+	EscalateTo    []string
+	// SendResolved tells those who were told of a firing of its end.
+	SendResolved bool
+	// GroupAbove is how many notifications of a kind one moment may owe to a
+	// channel; more become one digest. 0 means 20.
+	GroupAbove int
+}
+
+// History tells when notifications that count against the rate limit were owed
+// in the last hour, in any order.
+type History []time.Time
+
+// Decision is what is owed now.
+type Decision struct {
+	// Changes are the alerts that change by being told of, or by not being told
+	// of. Version is that of the alert handed to Plan.
+	Changes       []Transition
+	Notifications []Notification
+}
+
+// maxDigestAlerts bounds the alerts that a digest holds in full.
+const maxDigestAlerts = 50
+
+const defaultGroupAbove = 20
+
+// Plan tells which notifications alerts owe now, and why others are held back.
+// alerts are all that are not resolved, and those resolved ones that may still
+// owe their resolution; they stay untouched. What Plan decided is in the
+// changed alerts, so that planning again at the same moment owes nothing.
+//
+//   - The first notification of a firing comes at once, reminders one cooldown
+//     after the last one while nobody acknowledges. After a flap the cooldown
+//     holds the first one back too.
+//   - Escalation comes once a firing, to its own channels.
+//   - What the rate limit does not allow is held. As soon as it allows one more,
+//     that is a digest of everything held.
+//   - A resolution goes to the channels that were told of the firing, whatever
+//     the rate limit says.
+func Plan(alerts []Alert, p Policy, sent History, now time.Time) Decision {
+	pl := newPlanner(p, sent, now)
+	for i := range alerts {
+		pl.classify(&draft{Transition: Transition{Alert: alerts[i]}})
+	}
+	pl.escalate()
+	pl.releaseHeld()
+	pl.tellFirst()
+	pl.remind()
+	pl.tellResolved()
+
+	return Decision{Changes: changed(pl.drafts), Notifications: pl.notifications}
+}
+
+// planner sorts alerts by what they owe, each list the gravest alert first.
+type planner struct {
+	policy Policy
+	now    time.Time
+	// budget is how many more notifications the rate limit allows.
+	budget int
+
+	drafts                                       []*draft
+	first, reminders, held, escalation, resolved []*draft
+	notifications                                []Notification
+}
+
+func newPlanner(p Policy, sent History, now time.Time) *planner {
+	if p.GroupAbove == 0 {
+		p.GroupAbove = defaultGroupAbove
+	}
+	now = stamp(now)
+	// A channel named twice is told once.
+	p.Channels, p.EscalateTo = union(nil, p.Channels), union(nil, p.EscalateTo)
+	budget := math.MaxInt
+	if p.MaxPerHour > 0 {
+		budget = p.MaxPerHour
+		for _, at := range sent {
+			if at.After(now.Add(-time.Hour)) {
+				budget--
+			}
+		}
+	}
+
+	return &planner{policy: p, now: now, budget: max(budget, 0)}
+}
+
+// classify notes what an alert owes.
+func (pl *planner) classify(d *draft) {
+	a := &d.Alert
+	pl.drafts = append(pl.drafts, d)
+	switch {
+	case a.Status == Resolved:
+		pl.withdraw(d, "resolved while the rate limit held it back")
+		if !a.Quiet && len(a.Channels) > 0 {
+			pl.resolved = append(pl.resolved, d)
+		}
+
+		return
+	case a.Ack != nil:
+		pl.withdraw(d, "acknowledged while the rate limit held it back")
+
+		return
+	}
+	if pl.escalationDue(a) {
+		pl.escalation = append(pl.escalation, d)
+	}
+	switch {
+	case len(pl.policy.Channels) == 0 || !pl.tellDue(a):
+	case a.Held:
+		pl.held = append(pl.held, d)
+	case a.NotifiedAt.IsZero() || a.Quiet:
+		pl.first = append(pl.first, d)
+	default:
+		pl.reminders = append(pl.reminders, d)
+	}
+}
+
+func (pl *planner) withdraw(d *draft, why string) {
+	if d.Alert.Held {
+		d.Alert.Held = false
+		d.change(pl.now, Event{Kind: EventWithdrawn, Text: why})
+	}
+}
+
+// tellDue says whether the cooldown allows to tell that the alert fires.
+func (pl *planner) tellDue(a *Alert) bool {
+	return a.NotifiedAt.IsZero() || !a.CooldownEnd().After(pl.now)
+}
+
+func (pl *planner) escalationDue(a *Alert) bool {
+	return pl.policy.EscalateAfter > 0 && len(pl.policy.EscalateTo) > 0 && a.EscalatedAt.IsZero() &&
+		!a.WaitingSince.IsZero() && !a.WaitingSince.Add(pl.policy.EscalateAfter).After(pl.now)
+}
+
+// grouped says whether n notifications at once must become a digest, because
+// nobody reads so many.
+func (pl *planner) grouped(n int) bool { return n > pl.policy.GroupAbove && pl.policy.GroupAbove > 0 }
+
+// escalate tells the channels of the escalation; where the rate limit allows
+// fewer notifications than alerts, in a digest.
+func (pl *planner) escalate() {
+	if pl.budget == 0 {
+		pl.hold(pl.escalation)
+
+		return
+	}
+	byGravity(pl.escalation)
+	to := pl.policy.EscalateTo
+	for _, d := range pl.escalation {
+		d.Alert.EscalatedAt = pl.now
+		d.Alert.Channels = union(d.Alert.Channels, to)
+		d.Alert.Held = d.Alert.Held && pl.tellDue(&d.Alert)
+		d.change(pl.now, Event{Kind: EventEscalated})
+	}
+	pl.tell(pl.escalation, KindEscalation, to)
+}
+
+// releaseHeld tells of everything held in one digest.
+func (pl *planner) releaseHeld() {
+	if pl.budget == 0 || len(pl.held) == 0 {
+		return
+	}
+	byGravity(pl.held)
+	kind := KindDigest
+	if len(pl.held) == 1 {
+		if kind = KindReminder; pl.held[0].Alert.NotifiedAt.IsZero() || pl.held[0].Alert.Quiet {
+			kind = KindFiring
+		}
+	}
+	for _, d := range pl.held {
+		pl.told(d)
+	}
+	pl.tell(pl.held, kind, pl.policy.Channels)
+}
+
+// tellFirst tells that alerts fire, one by one as far as the rate limit allows.
+func (pl *planner) tellFirst() {
+	byGravity(pl.first)
+	allowed := min(len(pl.first), pl.budget)
+	if pl.grouped(allowed) {
+		allowed = len(pl.first)
+	}
+	pl.hold(pl.first[allowed:])
+	for _, d := range pl.first[:allowed] {
+		pl.told(d)
+	}
+	pl.tell(pl.first[:allowed], KindFiring, pl.policy.Channels)
+}
+
+// remind tells that alerts fire still; where the rate limit allows fewer
+// notifications than alerts, in a digest.
+func (pl *planner) remind() {
+	if pl.budget == 0 {
+		pl.hold(pl.reminders)
+
+		return
+	}
+	byGravity(pl.reminders)
+	for _, d := range pl.reminders {
+		pl.told(d)
+	}
+	pl.tell(pl.reminders, KindReminder, pl.policy.Channels)
+}
+
+// hold leaves a notification to the next digest.
+func (pl *planner) hold(ds []*draft) {
+	for _, d := range ds {
+		if !d.Alert.Held {
+			d.Alert.Held = true
+			d.change(pl.now, Event{
+				Kind: EventHeldRate,
+				Text: "more than " + strconv.Itoa(pl.policy.MaxPerHour) + " notifications in an hour",
+			})
+		}
+	}
+}
+
+// told marks that the channels are told that the alert fires.
+func (pl *planner) told(d *draft) {
+	a := &d.Alert
+	a.NotifiedAt = pl.now
+	if a.WaitingSince.IsZero() {
+		a.WaitingSince = pl.now
+	}
+	if a.Quiet {
+		a.Channels = nil // Those who were told of its end are told anew, or not at all.
+	}
+	a.Held, a.Quiet = false, false
+	a.Channels = union(a.Channels, pl.policy.Channels)
+	d.change(pl.now)
+}
+
+// tellResolved tells of the end, each channel of those alerts that it was told
+// of before.
+func (pl *planner) tellResolved() {
+	byGravity(pl.resolved)
+	byChannel := map[string][]*draft{}
+	var channels []string
+	for _, d := range pl.resolved {
+		d.Alert.Quiet = true
+		d.change(pl.now)
+		for _, c := range d.Alert.Channels {
+			if byChannel[c] == nil {
+				channels = append(channels, c)
+			}
+			byChannel[c] = append(byChannel[c], d)
+		}
+	}
+	if !pl.policy.SendResolved {
+		return
+	}
+	for _, c := range channels {
+		pl.owe(byChannel[c], KindResolved, []string{c}, pl.grouped(len(byChannel[c])))
+	}
+}
+
+// tell owes notifications that count against the rate limit. The caller has
+// made sure that there is room for at least one.
+func (pl *planner) tell(ds []*draft, kind Kind, channels []string) {
+	digest := kind == KindDigest || len(ds) > pl.budget || pl.grouped(len(ds))
+	if digest {
+		pl.budget--
+	} else {
+		pl.budget -= len(ds)
+	}
+	pl.owe(ds, kind, channels, digest)
+}
+
+// owe makes the notifications of alerts that have already changed: one for each
+// or one digest of all, for each channel.
+func (pl *planner) owe(ds []*draft, kind Kind, channels []string, digest bool) {
+	if digest {
+		pl.oweDigest(ds, kind, channels)
+
+		return
+	}
+	for _, d := range ds {
+		for _, c := range channels {
+			pl.notifications = append(pl.notifications, notification(&d.Alert, kind, c, pl.now))
+			d.change(pl.now, Event{Kind: EventQueued, Channel: c, Text: string(kind)})
+		}
+	}
+}
+
+func (pl *planner) oweDigest(ds []*draft, kind Kind, channels []string) {
+	n := notification(&ds[0].Alert, kind, "", pl.now)
+	n.Kind, n.Total = KindDigest, len(ds)
+	n.Alerts, n.AlertIDs = nil, make([]string, len(ds))
+	text := string(kind) + ", with " + strconv.Itoa(len(ds)) + " alerts in one message"
+	for i, d := range ds {
+		n.AlertIDs[i] = d.Alert.ID
+		if i < maxDigestAlerts {
+			n.Alerts = append(n.Alerts, d.Alert)
+		}
+		for _, c := range channels {
+			d.change(pl.now, Event{Kind: EventDigested, Channel: c, Text: text})
+		}
+	}
+	base := n.Key
+	for _, c := range channels {
+		n.Key, n.Channel = base+c, c
+		pl.notifications = append(pl.notifications, n)
+	}
+}
+
+// notification makes one of one alert. The version that the alert is about to
+// get tells it apart from others of its kind.
+func notification(a *Alert, kind Kind, channel string, now time.Time) Notification {
+	return Notification{
+		Key:      a.ID + "/" + string(kind) + "/" + strconv.FormatInt(a.Version+1, 10) + "/" + channel,
+		Channel:  channel,
+		Kind:     kind,
+		Alerts:   []Alert{*a},
+		AlertIDs: []string{a.ID},
+		OwedAt:   now,
+	}
+}
+
+// union is a and those of b that it lacks, in a slice of its own.
+func union(a, b []string) []string {
+	all := slices.Clone(a)
+	for _, s := range b {
+		if !slices.Contains(all, s) {
+			all = append(all, s)
+		}
+	}
+
+	return all
+}

@@ -1,0 +1,371 @@
+package alert
+
+import (
+	"maps"
+	"math"
+	"time"
+)
+
+// DefaultCooldown is the cooldown of an alert where neither its rule nor the
+// configuration gives one.
+const DefaultCooldown = 30 * time.Minute
+
+// defaultPushTimeout is Alertmanager's resolve_timeout.
+const defaultPushTimeout = 5 * time.Minute
+
+// refreshEvery is how often an alert's value and annotations follow the source.
+// It stays below a minute so that a check interval of one always refreshes.
+const refreshEvery = 50 * time.Second
+
+// Options are what Reconcile needs to know beyond the alerts.
+type Options struct {
+	// DefaultCooldown is for alerts without an annotation `cooldown` that holds
+	// a positive duration. 0 means the constant of that name.
+	DefaultCooldown time.Duration
+	// PushTimeout is when an alert ends that is pushed without an end. 0 means
+	// 5 minutes.
+	PushTimeout time.Duration
+	// LastNumber returns the highest Number of the alerts with this IDBase, 0
+	// where there is none. Reconcile asks once for each base. nil means that
+	// there are no alerts but the previous ones.
+	LastNumber func(base string) int
+}
+
+// Transition is one alert's step to its next state.
+type Transition struct {
+	// Alert is the new state. Its Version is still the one that the step was
+	// made from, 0 for a new alert: Store compares it and adds one.
+	Alert  Alert
+	Events []Event
+}
+
+// Reconcile tells how the alerts change with what a source says now. previous
+// holds all alerts that are not resolved and those resolved ones whose
+// CooldownEnd is still to come; it stays untouched. What did not change has no
+// transition. Transitions come in the order of previous, new alerts after them
+// in the order of the snapshot. Of two alerts with the same labels in one
+// snapshot the later one counts.
+//
+// An alert fired when its condition had held for the rule's duration, where
+// both are known, and else now; never later than now, and never before the
+// resolution of the alert with the same labels that it follows.
+func Reconcile(previous []Alert, s Snapshot, now time.Time, o Options) []Transition {
+	r := newReconciler(previous, now, o)
+	prints := make([]string, len(s.Alerts))
+	last := make(map[string]int, len(s.Alerts))
+	for i := range s.Alerts {
+		prints[i] = Fingerprint(s.Alerts[i].Labels)
+		last[prints[i]] = i
+	}
+	for i := range s.Alerts {
+		if last[prints[i]] == i {
+			r.see(&s.Alerts[i], prints[i], s.Complete)
+		}
+	}
+	for _, d := range r.drafts {
+		if _, seen := last[d.Alert.Fingerprint]; !seen {
+			r.miss(d, s.Complete)
+		}
+	}
+
+	return changed(r.drafts)
+}
+
+// Expire tells how the alerts change with time alone: pushed ones that were not
+// pushed again end, and so do acknowledgements.
+func Expire(previous []Alert, now time.Time) []Transition {
+	return Reconcile(previous, Snapshot{}, now, Options{})
+}
+
+// draft is a transition that may yet turn out to change nothing.
+type draft struct {
+	Transition
+	changed bool
+}
+
+// change marks the alert as changed, and notes events that befell it.
+func (d *draft) change(now time.Time, events ...Event) {
+	for _, e := range events {
+		e.AlertID = d.Alert.ID
+		if e.At.IsZero() {
+			e.At = now
+		}
+		d.Events = append(d.Events, e)
+	}
+	d.Alert.UpdatedAt = now
+	d.changed = true
+}
+
+func changed(drafts []*draft) []Transition {
+	var ts []Transition
+	for _, d := range drafts {
+		if d.changed {
+			ts = append(ts, d.Transition)
+		}
+	}
+
+	return ts
+}
+
+// reconciler holds what one Reconcile knows while it goes through a snapshot.
+type reconciler struct {
+	now     time.Time
+	opts    Options
+	drafts  []*draft
+	open    map[string]*draft // By fingerprint, not resolved.
+	closed  map[string]*draft // By fingerprint, the one resolved last.
+	numbers map[string]int    // By IDBase, the last one given.
+}
+
+func newReconciler(previous []Alert, now time.Time, o Options) *reconciler {
+	if o.DefaultCooldown <= 0 {
+		o.DefaultCooldown = DefaultCooldown
+	}
+	if o.PushTimeout <= 0 {
+		o.PushTimeout = defaultPushTimeout
+	}
+	r := &reconciler{
+		now: stamp(now), opts: o,
+		drafts:  make([]*draft, len(previous)),
+		open:    make(map[string]*draft, len(previous)),
+		closed:  map[string]*draft{},
+		numbers: map[string]int{},
+	}
+	for i := range previous {
+		d := &draft{Transition: Transition{Alert: previous[i]}}
+		r.drafts[i] = d
+		a := &d.Alert
+		if a.Status != Resolved {
+			r.open[a.Fingerprint] = d
+			r.expireAck(d)
+		} else if c := r.closed[a.Fingerprint]; c == nil || c.Alert.ResolvedAt.Before(a.ResolvedAt) {
+			r.closed[a.Fingerprint] = d
+		}
+		if o.LastNumber == nil {
+			base := IDBase(a.Name, a.FiredAt)
+			r.numbers[base] = max(r.numbers[base], a.Number())
+		}
+	}
+
+	return r
+}
+
+// The bounds of what RFC 3339 can write, and so of what a source can make us
+// store.
+var (
+	firstMoment = time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC)
+	lastMoment  = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
+)
+
+// stamp brings a time to what can be stored and shown: milliseconds in UTC.
+func stamp(t time.Time) time.Time {
+	t = t.UTC().Truncate(time.Millisecond)
+	switch {
+	case t.Before(firstMoment):
+		return firstMoment
+	case t.After(lastMoment):
+		return lastMoment
+	default:
+		return t
+	}
+}
+
+// expired says whether the acknowledgement counts no more.
+func (k *Ack) expired(now time.Time) bool {
+	return k != nil && !k.ExpiresAt.IsZero() && !k.ExpiresAt.After(now)
+}
+
+func (r *reconciler) expireAck(d *draft) {
+	a := &d.Alert
+	if !a.Ack.expired(r.now) {
+		return
+	}
+	a.Ack = nil
+	a.Status = a.firingStatus()
+	if !a.WaitingSince.IsZero() {
+		a.WaitingSince = r.now
+	}
+	d.change(r.now, Event{Kind: EventAckExpired})
+}
+
+// see takes in one alert of a snapshot.
+func (r *reconciler) see(s *Seen, fingerprint string, complete bool) {
+	open, closed := r.open[fingerprint], r.closed[fingerprint]
+	end := s.EndsAt
+	if end.IsZero() {
+		end = r.now.Add(r.opts.PushTimeout)
+	}
+	ended := !complete && !end.After(r.now)
+	switch {
+	case ended && open != nil:
+		// The end of an earlier firing may be told late, after the next one.
+		if !end.Before(open.Alert.StartsAt) {
+			r.resolve(open, "the source says that it has ended")
+		}
+	case ended:
+	case open != nil:
+		r.refresh(open, s, stamp(end), complete)
+	case closed != nil && closed.Alert.CooldownEnd().After(r.now):
+		r.reopen(closed, s, stamp(end), complete)
+	default:
+		r.fire(s, fingerprint, stamp(end), complete)
+	}
+}
+
+// miss handles an alert that the snapshot does not hold.
+func (r *reconciler) miss(d *draft, complete bool) {
+	a := &d.Alert
+	switch {
+	case a.Status == Resolved:
+	case complete && a.Polled:
+		r.resolve(d, "the condition does not hold any more")
+	case !a.Polled && !a.EndsAt.After(r.now):
+		r.resolve(d, "it was not pushed again before its end")
+	}
+}
+
+func (r *reconciler) resolve(d *draft, why string) {
+	a := &d.Alert
+	a.Status = Resolved
+	a.ResolvedAt = r.now
+	a.Ack = nil
+	a.WaitingSince = time.Time{}
+	d.change(r.now, Event{Kind: EventResolved, Text: why})
+}
+
+// refresh lets a firing alert follow its source. That it was polled is stored at
+// once, since it decides what resolves the alert; the rest waits for
+// refreshEvery, unless the alert would end in that time.
+func (r *reconciler) refresh(d *draft, s *Seen, end time.Time, complete bool) {
+	a := &d.Alert
+	if complete && !a.Polled {
+		a.Polled = true
+		d.change(r.now)
+	}
+	next := r.now.Add(-refreshEvery)
+	endsSoon := !a.Polled && !a.EndsAt.After(r.now.Add(refreshEvery))
+	if a.UpdatedAt.After(next) && !endsSoon {
+		return
+	}
+	value := finite(s.Value)
+	if value == nil {
+		value = a.Value // A push does not know it.
+	}
+	if sameValue(value, a.Value) && maps.Equal(s.Annotations, a.Annotations) && s.GeneratorURL == a.GeneratorURL &&
+		(a.Polled || a.EndsAt.Equal(end)) {
+		return
+	}
+	r.describe(a, s)
+	a.Value, a.EndsAt = value, end
+	d.change(r.now)
+}
+
+// reopen makes an alert that fires again inside its cooldown the same alert.
+// Whoever was told that it ended is not told that it fires again.
+func (r *reconciler) reopen(d *draft, s *Seen, end time.Time, complete bool) {
+	a := &d.Alert
+	a.ResolvedAt, a.EscalatedAt = time.Time{}, time.Time{}
+	a.Status = a.firingStatus()
+	a.StartsAt = r.startsAt(s, r.now)
+	a.Polled, a.EndsAt = complete, end
+	a.Value = finite(s.Value)
+	a.Flaps++
+	r.describe(a, s)
+	d.change(r.now, Event{Kind: EventFlapped, Text: "fires again inside its cooldown"})
+	if a.Quiet {
+		d.change(r.now, Event{
+			Kind: EventHeldCooldown,
+			Text: "no notification before " + a.CooldownEnd().Format(time.RFC3339),
+		})
+	}
+}
+
+func (r *reconciler) fire(s *Seen, fingerprint string, end time.Time, complete bool) {
+	a := Alert{
+		Fingerprint: fingerprint,
+		Name:        s.Labels["alertname"],
+		Severity:    ParseSeverity(s.Labels["severity"]),
+		Status:      Triggered,
+		Labels:      s.Labels,
+		Value:       finite(s.Value),
+		Polled:      complete,
+		EndsAt:      end,
+		FiredAt:     r.firedAt(s, fingerprint),
+	}
+	if a.Name == "" {
+		a.Name = unnamed
+	}
+	a.StartsAt = r.startsAt(s, a.FiredAt)
+	r.describe(&a, s)
+	a.ID = r.nextID(IDBase(a.Name, a.FiredAt))
+	d := &draft{Transition: Transition{Alert: a}}
+	if a.StartsAt.Before(a.FiredAt) {
+		d.change(r.now, Event{Kind: EventPending, At: a.StartsAt})
+	}
+	d.change(r.now, Event{Kind: EventFired, At: a.FiredAt})
+	r.drafts = append(r.drafts, d)
+}
+
+// describe takes over what the source says about an alert in words.
+func (r *reconciler) describe(a *Alert, s *Seen) {
+	a.Annotations = s.Annotations
+	a.GeneratorURL = s.GeneratorURL
+	a.Description = ""
+	for _, key := range []string{"message", "summary", "description"} {
+		if text := s.Annotations[key]; text != "" {
+			a.Description = text
+		}
+	}
+	a.Cooldown = r.opts.DefaultCooldown
+	if d, err := ParseDuration(s.Annotations["cooldown"]); err == nil && d > 0 {
+		a.Cooldown = d
+	}
+}
+
+func (r *reconciler) firedAt(s *Seen, fingerprint string) time.Time {
+	if s.For <= 0 || s.StartsAt.IsZero() {
+		return r.now
+	}
+	at := stamp(s.StartsAt.Add(s.For))
+	if c := r.closed[fingerprint]; c != nil && at.Before(c.Alert.ResolvedAt) {
+		at = c.Alert.ResolvedAt
+	}
+	if at.After(r.now) {
+		return r.now
+	}
+
+	return at
+}
+
+// startsAt is when the condition began to hold, which is not after latest.
+func (r *reconciler) startsAt(s *Seen, latest time.Time) time.Time {
+	if at := stamp(s.StartsAt); !s.StartsAt.IsZero() && at.Before(latest) {
+		return at
+	}
+
+	return latest
+}
+
+// nextID numbers the alerts of one name and day.
+func (r *reconciler) nextID(base string) string {
+	n, known := r.numbers[base]
+	if !known && r.opts.LastNumber != nil {
+		n = r.opts.LastNumber(base)
+	}
+	r.numbers[base] = n + 1
+
+	return numberedID(base, n+1)
+}
+
+// finite drops values that JSON cannot hold.
+func finite(v *float64) *float64 {
+	if v == nil || math.IsNaN(*v) || math.IsInf(*v, 0) {
+		return nil
+	}
+
+	return v
+}
+
+func sameValue(a, b *float64) bool {
+	return a == b || (a != nil && b != nil && *a == *b)
+}

@@ -1,0 +1,160 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"llmwatch/bridge/alert"
+)
+
+// Commit implements alert.Store.
+func (s *Store) Commit(ctx context.Context, c alert.Changes) error {
+	err := inTransaction(ctx, s.write, func(tx *sql.Tx) error {
+		w := writer{ctx: ctx, tx: tx}
+		w.prepare()
+		for i := range c.Transitions {
+			w.transition(&c.Transitions[i])
+			w.events(c.Transitions[i].Events)
+		}
+		w.events(c.Events)
+		for i := range c.Notifications {
+			w.notification(&c.Notifications[i])
+		}
+		for _, o := range c.Outcomes {
+			w.outcome(o)
+		}
+
+		return w.err
+	})
+	if err != nil {
+		return fmt.Errorf("store changes of alerts: %w", err)
+	}
+
+	return nil
+}
+
+// writer writes the parts of one commit, until the first error.
+type writer struct {
+	ctx context.Context // A writer lives as long as one call of Commit.
+	tx  *sql.Tx
+	err error
+
+	insert, update, event, owe *sql.Stmt
+}
+
+// prepare makes the statements that one commit may run thousands of times. They
+// are closed with the transaction.
+func (w *writer) prepare() {
+	w.insert = w.statement(`INSERT INTO alerts
+		(id, fingerprint, id_base, number, name, version, status, severity, fired_at, resolved_at, reopens_until, body)
+		VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`)
+	w.update = w.statement(`UPDATE OR IGNORE alerts SET
+		version = version + 1, status = ?, severity = ?, resolved_at = ?, reopens_until = ?, body = ?
+		WHERE id = ? AND version = ?`)
+	w.event = w.statement(`INSERT INTO events (alert_id, at, kind, actor, channel, text) VALUES (?, ?, ?, ?, ?, ?)`)
+	w.owe = w.statement(`INSERT INTO outbox (key, channel, alert_id, state, owed_at, counts_as, next_try, body)
+		VALUES (?1, ?2, ?3, 'pending', ?4, ?5, ?4, ?6) ON CONFLICT (key) DO NOTHING`)
+}
+
+func (w *writer) statement(query string) *sql.Stmt {
+	if w.err != nil {
+		return nil
+	}
+	var s *sql.Stmt
+	s, w.err = w.tx.PrepareContext(w.ctx, query)
+
+	return s
+}
+
+// exec runs a statement, and returns how many rows it changed.
+func (w *writer) exec(s *sql.Stmt, args ...any) int64 {
+	if w.err != nil {
+		return 0
+	}
+	result, err := s.ExecContext(w.ctx, args...)
+	if err != nil {
+		w.err = err
+
+		return 0
+	}
+	rows, err := result.RowsAffected()
+	w.err = err
+
+	return rows
+}
+
+func (w *writer) json(v any) string {
+	body, err := json.Marshal(v)
+	if err != nil && w.err == nil {
+		w.err = err
+	}
+
+	return string(body)
+}
+
+func (w *writer) transition(t *alert.Transition) {
+	a := t.Alert
+	from := a.Version
+	a.Version++
+	body := w.json(&a)
+	var rows int64
+	if from == 0 {
+		rows = w.exec(w.insert, a.ID, a.Fingerprint, alert.IDBase(a.Name, a.FiredAt), a.Number(), a.Name,
+			a.Status, a.Severity, millis(a.FiredAt), millis(a.ResolvedAt), millis(a.CooldownEnd()), body)
+	} else {
+		rows = w.exec(w.update, a.Status, a.Severity, millis(a.ResolvedAt), millis(a.CooldownEnd()), body, a.ID, from)
+	}
+	if w.err == nil && rows == 0 {
+		w.err = fmt.Errorf("alert %s, version %d: %w", a.ID, from, alert.ErrConflict)
+	}
+}
+
+func (w *writer) events(es []alert.Event) {
+	for _, e := range es {
+		w.exec(w.event, e.AlertID, millis(e.At), e.Kind, e.By, e.Channel, e.Text)
+	}
+}
+
+func (w *writer) notification(n *alert.Notification) {
+	var countsAs, first string
+	if n.TellsFiring() {
+		countsAs = strings.TrimSuffix(n.Key, "/"+n.Channel)
+	}
+	if len(n.AlertIDs) > 0 {
+		first = n.AlertIDs[0]
+	}
+	w.exec(w.owe, n.Key, n.Channel, first, millis(n.OwedAt), countsAs, w.json(n))
+}
+
+func (w *writer) outcome(o alert.Outcome) {
+	if w.err != nil {
+		return
+	}
+	failed, settledAt := 0, millis(o.At)
+	if o.State == alert.Unsettled {
+		failed, settledAt = 1, 0
+	}
+	result, err := w.tx.ExecContext(w.ctx, `UPDATE outbox SET
+		state = ?, settled_at = ?, answer = ?, next_try = ?, attempts = attempts + ?
+		WHERE key = ? AND state = 'pending'`, o.State, settledAt, o.Text, millis(o.NextTry), failed, o.Key)
+	if err != nil {
+		w.err = err
+
+		return
+	}
+	if rows, err := result.RowsAffected(); err != nil || rows == 0 {
+		if w.err = err; err == nil {
+			w.err = fmt.Errorf("notification %s: %w", o.Key, alert.ErrSettled)
+		}
+
+		return
+	}
+	if o.Recovered {
+		_, w.err = w.tx.ExecContext(w.ctx, `UPDATE outbox SET next_try = ?1
+			WHERE state = 'pending' AND next_try > ?1 AND channel = (SELECT channel FROM outbox WHERE key = ?2)`,
+			millis(o.At), o.Key)
+	}
+}

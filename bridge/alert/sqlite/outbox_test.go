@@ -1,0 +1,137 @@
+package sqlite
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"llmwatch/bridge/alert"
+)
+
+func owe(t testing.TB, s *Store, key, channel, id string, at time.Time) {
+	t.Helper()
+	commit(t, s, alert.Changes{Notifications: []alert.Notification{{
+		Key: key, Channel: channel, Kind: alert.KindFiring, AlertIDs: []string{id}, OwedAt: at,
+	}}})
+}
+
+// next is the key due on email, or how long until there is one, or "".
+func next(t *testing.T, s *Store, now time.Time) string {
+	t.Helper()
+	p, wake, err := s.NextDue(t.Context(), "email", now)
+	switch {
+	case err != nil:
+		t.Fatal(err)
+	case p != nil:
+		return p.Notification.Key
+	case !wake.IsZero():
+		return wake.Sub(now).String()
+	}
+
+	return ""
+}
+
+func fail(t *testing.T, s *Store, key string, at time.Time, wait time.Duration) {
+	t.Helper()
+	commit(t, s, alert.Changes{Outcomes: []alert.Outcome{{Key: key, State: alert.Unsettled, At: at, NextTry: at.Add(wait)}}})
+}
+
+func TestOutboxIsInOrder(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	if got := next(t, s, noon); got != "" {
+		t.Errorf("an empty outbox has %q due", got)
+	}
+	owe(t, s, "first", "email", "a", noon)
+	owe(t, s, "second", "email", "b", noon)
+	owe(t, s, "third", "email", "a", noon)
+	owe(t, s, "other", "slack", "a", noon)
+	want := func(now time.Time, want string) {
+		t.Helper()
+		if got := next(t, s, now); got != want {
+			t.Errorf("due: %q, want %q", got, want)
+		}
+	}
+	want(noon, "first")
+	fail(t, s, "first", noon, time.Second)
+	want(noon, "1s")
+	want(noon.Add(time.Second), "first")
+	for range alert.OvertakenAfter - 1 {
+		fail(t, s, "first", noon, time.Minute)
+	}
+	want(noon, "second") // It has been overtaken, but not by its own alert's.
+	commit(t, s, alert.Changes{Outcomes: []alert.Outcome{{Key: "second", State: alert.Refused, At: noon}}})
+	want(noon, "1m0s")
+	owe(t, s, "fourth", "email", "c", noon)
+	commit(t, s, alert.Changes{Outcomes: []alert.Outcome{{Key: "fourth", State: alert.Delivered, At: noon, Recovered: true}}})
+	want(noon, "first") // The channel works again.
+	commit(t, s, alert.Changes{Outcomes: []alert.Outcome{{Key: "first", State: alert.Delivered, At: noon}}})
+	want(noon, "third")
+	backlog, err := s.Backlog(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]int{"email": 1, "slack": 1}, backlog); diff != "" {
+		t.Errorf("backlog (-want +got):\n%s", diff)
+	}
+}
+
+func TestPendingComesBackAsItWasOwed(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	want := alert.Notification{
+		Key: "k/email", Channel: "email", Kind: alert.KindDigest, Alerts: []alert.Alert{whole()}, Total: 2,
+		AlertIDs: []string{whole().ID, "another"}, By: "ann", Comment: "mine", OwedAt: noon,
+	}
+	commit(t, s, alert.Changes{Notifications: []alert.Notification{want}})
+	fail(t, s, want.Key, noon, 0)
+	p, _, err := s.NextDue(t.Context(), "email", noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(&alert.Pending{Notification: want, Attempts: 1}, p); diff != "" {
+		t.Errorf("pending (-want +got):\n%s", diff)
+	}
+	commit(t, s, alert.Changes{Notifications: []alert.Notification{want}})
+	if backlog, err := s.Backlog(t.Context()); err != nil || backlog["email"] != 1 {
+		t.Errorf("backlog %v, error %v; want what has the same key once", backlog, err)
+	}
+}
+
+func TestSentCountsChannelsOnceAndOnlyWhatTellsOfFiring(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	owe(t, s, "a/firing/1/email", "email", "a", noon)
+	owe(t, s, "a/firing/1/slack", "slack", "a", noon)
+	owe(t, s, "b/firing/1/slack", "slack", "b", noon.Add(time.Minute))
+	commit(t, s, alert.Changes{Notifications: []alert.Notification{
+		{Key: "a/resolved/2/email", Channel: "email", Kind: alert.KindResolved, OwedAt: noon.Add(time.Minute)},
+	}})
+	for since, want := range map[time.Time]alert.History{
+		noon.Add(-time.Millisecond): {noon, noon.Add(time.Minute)},
+		noon:                        {noon.Add(time.Minute)},
+	} {
+		got, err := s.Sent(t.Context(), since)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("sent since %s (-want +got):\n%s", since, diff)
+		}
+	}
+}
+
+func TestOverdue(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	owe(t, s, "old", "email", "a", noon)
+	owe(t, s, "older", "slack", "a", noon.Add(-time.Hour))
+	owe(t, s, "young", "email", "a", noon.Add(time.Minute))
+	for limit, want := range map[int]int{10: 2, 1: 1} {
+		got, err := s.Overdue(t.Context(), noon.Add(time.Minute), limit)
+		if err != nil || len(got) != want || got[0].Notification.Key != "old" {
+			t.Errorf("at most %d overdue: %v, error %v; want %d, the first owed first", limit, got, err, want)
+		}
+	}
+}
