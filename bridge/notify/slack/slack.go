@@ -1,0 +1,113 @@
+package slack
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"llmwatch/bridge/alert"
+	"llmwatch/bridge/notify"
+)
+
+// Config says where messages go.
+type Config struct {
+	// WebhookURL is the address of an incoming webhook. Who knows it can post, so
+	// it is a secret as a whole.
+	WebhookURL notify.Secret `yaml:"webhook_url"`
+	// CAFile holds certificate authorities (PEM) that are trusted beside the
+	// system's, for a proxy that looks into TLS.
+	CAFile string `yaml:"ca_file"`
+	// Timeout bounds one attempt as a whole.
+	Timeout   time.Duration         `yaml:"timeout"`
+	Templates notify.TemplateConfig `yaml:"templates"`
+}
+
+// DefaultConfig allows 15 seconds for each attempt.
+func DefaultConfig() Config { return Config{Timeout: 15 * time.Second} }
+
+// Validate names the first key that is wrong, and what would be right.
+func (c *Config) Validate() error {
+	u, err := url.Parse(string(c.WebhookURL))
+	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" {
+		return errors.New("webhook_url must be the address of an incoming webhook, such as https://hooks.slack.com/services/…")
+	}
+	if c.Timeout <= 0 {
+		return fmt.Errorf("timeout must be longer than 0, got %s", c.Timeout)
+	}
+
+	return c.Templates.Check()
+}
+
+// Notifier posts messages. It is safe for concurrent use.
+type Notifier struct {
+	config    Config
+	client    *http.Client
+	templates *notify.Templates
+	scrub     notify.Scrubber
+}
+
+var _ alert.Notifier = (*Notifier)(nil)
+
+// New checks the configuration and reads the CA file.
+func New(c Config) (*Notifier, error) {
+	if err := c.Validate(); err != nil {
+		return nil, err
+	}
+	client, err := notify.NewClient(c.CAFile, c.Timeout)
+	if err != nil {
+		return nil, fmt.Errorf("ca_file: %w", err)
+	}
+	templates, err := notify.NewTemplates(c.Templates)
+	if err != nil {
+		return nil, err
+	}
+
+	return &Notifier{
+		config: c, client: client, templates: templates,
+		scrub: notify.NewScrubber(notify.URLSecrets(string(c.WebhookURL))...),
+	}, nil
+}
+
+// String names the notifier without secrets.
+func (n *Notifier) String() string { return "slack" }
+
+// GoString is String.
+func (n *Notifier) GoString() string { return n.String() }
+
+// Notify posts one message; notify.Post says which failures may pass. Slack
+// itself does not recognise repetitions.
+func (n *Notifier) Notify(ctx context.Context, note alert.Notification, extra alert.Extra) (alert.Result, error) {
+	m, templateErrs := compose(n.templates, notify.NewData(note, extra))
+	body, err := encode(m)
+	if err != nil {
+		return alert.Result{}, err
+	}
+	result, err := notify.Post{
+		URL:    n.config.WebhookURL,
+		Header: http.Header{"Content-Type": {"application/json; charset=utf-8"}, "User-Agent": {"llmwatch"}},
+		Body:   body,
+		Scrub:  n.scrub,
+	}.Do(ctx, n.client)
+	if templateErr := errors.Join(templateErrs...); templateErr != nil {
+		result.Text += "; " + n.scrub.Text(templateErr.Error())
+	}
+
+	return result, err
+}
+
+// encode leaves < and > as Slack documents them.
+func encode(m message) ([]byte, error) {
+	var body bytes.Buffer
+	e := json.NewEncoder(&body)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(m); err != nil {
+		return nil, fmt.Errorf("encode message: %w", err)
+	}
+
+	return body.Bytes(), nil
+}

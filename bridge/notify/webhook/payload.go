@@ -1,0 +1,177 @@
+package webhook
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"llmwatch/bridge/alert"
+	"llmwatch/bridge/notify"
+)
+
+// payload is the body as Alertmanager documents it,
+// https://prometheus.io/docs/alerting/latest/configuration/#webhook_config.
+type payload struct {
+	Version           string            `json:"version"`
+	GroupKey          string            `json:"groupKey"`
+	TruncatedAlerts   int               `json:"truncatedAlerts"`
+	Status            string            `json:"status"`
+	Receiver          string            `json:"receiver"`
+	GroupLabels       map[string]string `json:"groupLabels"`
+	CommonLabels      map[string]string `json:"commonLabels"`
+	CommonAnnotations map[string]string `json:"commonAnnotations"`
+	ExternalURL       string            `json:"externalURL"`
+	Alerts            []payloadAlert    `json:"alerts"`
+}
+
+type payloadAlert struct {
+	Status       string            `json:"status"`
+	Labels       map[string]string `json:"labels"`
+	Annotations  map[string]string `json:"annotations"`
+	StartsAt     time.Time         `json:"startsAt"`
+	EndsAt       time.Time         `json:"endsAt"`
+	GeneratorURL string            `json:"generatorURL"`
+	Fingerprint  string            `json:"fingerprint"`
+}
+
+// Bounds in bytes: of a label or annotation, and of all alerts in a payload.
+const (
+	maxValue  = 16 << 10
+	maxAlerts = 4 << 20
+)
+
+// Annotations that an acknowledged alert has beside its own.
+const (
+	acknowledgedBy      = "acknowledged_by"
+	acknowledgedComment = "acknowledged_comment"
+)
+
+// encode makes the body. The gravest alerts come first, and what does not fit is
+// counted in truncatedAlerts.
+func encode(n alert.Notification, c *Config) ([]byte, error) {
+	p := payload{Version: "4", Status: "firing", Receiver: n.Channel, ExternalURL: c.ExternalURL}
+	size := 0
+	for _, a := range notify.Gravest(n.Alerts, c.MaxAlerts) {
+		converted := convert(a)
+		if size += converted.size(); size > maxAlerts && len(p.Alerts) > 0 {
+			break
+		}
+		p.Alerts = append(p.Alerts, converted)
+	}
+	if n.Kind == alert.KindTest && len(p.Alerts) == 0 {
+		p.Alerts = []payloadAlert{sample(n.OwedAt)}
+	}
+	p.TruncatedAlerts = max(n.Total, len(n.Alerts), len(p.Alerts)) - len(p.Alerts)
+	if len(p.Alerts) > 0 && !slices.ContainsFunc(p.Alerts, func(a payloadAlert) bool { return a.Status == "firing" }) {
+		p.Status = "resolved"
+	}
+	p.CommonLabels = common(p.Alerts, func(a payloadAlert) map[string]string { return a.Labels })
+	p.CommonAnnotations = common(p.Alerts, func(a payloadAlert) map[string]string { return a.Annotations })
+	// Each alert is a group of its own, and a digest one without labels.
+	p.GroupLabels = map[string]string{}
+	if n.Kind != alert.KindDigest {
+		p.GroupLabels = p.CommonLabels
+	}
+	p.GroupKey = groupKey(p.GroupLabels)
+	body, err := json.Marshal(p)
+	if err != nil {
+		return nil, fmt.Errorf("encode payload: %w", err)
+	}
+
+	return body, nil
+}
+
+func convert(a *alert.Alert) payloadAlert {
+	p := payloadAlert{
+		Status:       "firing",
+		Labels:       bounded(a.Labels),
+		Annotations:  bounded(a.Annotations),
+		StartsAt:     a.FiredAt.UTC(),
+		GeneratorURL: value(a.GeneratorURL),
+		Fingerprint:  a.Fingerprint,
+	}
+	if a.FiredAt.IsZero() {
+		p.StartsAt = a.StartsAt.UTC()
+	}
+	if a.Status == alert.Resolved {
+		p.Status, p.EndsAt = "resolved", a.ResolvedAt.UTC()
+	}
+	if a.Ack != nil {
+		p.Annotations[acknowledgedBy] = value(a.Ack.By)
+		if a.Ack.Comment != "" {
+			p.Annotations[acknowledgedComment] = value(a.Ack.Comment)
+		}
+	}
+
+	return p
+}
+
+// sample is the alert of a test: receivers expect at least one.
+func sample(now time.Time) payloadAlert {
+	labels := map[string]string{"alertname": "llmwatch_test", "severity": "low"}
+
+	return payloadAlert{
+		Status:      "firing",
+		Labels:      labels,
+		Annotations: map[string]string{"summary": "This is a test."},
+		StartsAt:    now.UTC(),
+		Fingerprint: alert.Fingerprint(labels),
+	}
+}
+
+func bounded(set map[string]string) map[string]string {
+	cut := make(map[string]string, len(set)+2)
+	for name, text := range set {
+		cut[name] = value(text)
+	}
+
+	return cut
+}
+
+func value(s string) string {
+	return notify.Truncate(strings.ToValidUTF8(s, "\uFFFD"), maxValue)
+}
+
+func (p *payloadAlert) size() int {
+	size := len(p.GeneratorURL)
+	for _, set := range []map[string]string{p.Labels, p.Annotations} {
+		for name, value := range set {
+			size += len(name) + len(value)
+		}
+	}
+
+	return size
+}
+
+// common is what all alerts have alike.
+func common(alerts []payloadAlert, of func(payloadAlert) map[string]string) map[string]string {
+	if len(alerts) == 0 {
+		return map[string]string{}
+	}
+	shared := maps.Clone(of(alerts[0]))
+	for _, a := range alerts[1:] {
+		set := of(a)
+		maps.DeleteFunc(shared, func(name, value string) bool {
+			other, ok := set[name]
+
+			return !ok || other != value
+		})
+	}
+
+	return shared
+}
+
+// groupKey is the key of a group below the root route, in Alertmanager's
+// notation.
+func groupKey(labels map[string]string) string {
+	parts := make([]string, 0, len(labels))
+	for _, name := range slices.Sorted(maps.Keys(labels)) {
+		parts = append(parts, name+"="+strconv.Quote(labels[name]))
+	}
+
+	return "{}:{" + strings.Join(parts, ", ") + "}"
+}
