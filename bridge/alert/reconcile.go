@@ -243,7 +243,12 @@ func (r *reconciler) refresh(d *draft, s *Seen, end time.Time, complete bool) {
 		d.change(r.now)
 	}
 	next := r.now.Add(-refreshEvery)
-	endsSoon := !a.Polled && !a.EndsAt.After(r.now.Add(refreshEvery))
+	// A source may also bring the end forward.
+	ends := a.EndsAt
+	if end.Before(ends) {
+		ends = end
+	}
+	endsSoon := !a.Polled && !ends.After(r.now.Add(refreshEvery))
 	if a.UpdatedAt.After(next) && !endsSoon {
 		return
 	}

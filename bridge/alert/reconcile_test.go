@@ -228,3 +228,21 @@ func FuzzParseDuration(f *testing.F) {
 		}
 	})
 }
+
+func TestAPushMayBringTheEndForward(t *testing.T) {
+	t.Parallel()
+	s := seen("a")
+	s.EndsAt = begin.Add(time.Hour)
+	a := Reconcile(nil, Snapshot{Alerts: []Seen{s}}, begin, Options{})[0].Alert
+	a.Version = 1
+
+	later := begin.Add(2 * time.Second)
+	s.EndsAt = later.Add(time.Second)
+	ts := Reconcile([]Alert{a}, Snapshot{Alerts: []Seen{s}}, later, Options{})
+	if len(ts) != 1 || !ts[0].Alert.EndsAt.Equal(s.EndsAt) {
+		t.Fatalf("the nearer end is not taken over: %+v", ts)
+	}
+	if ts := Expire([]Alert{ts[0].Alert}, later.Add(2*time.Second)); len(ts) != 1 || ts[0].Alert.Status != Resolved {
+		t.Errorf("it does not end then: %+v", ts)
+	}
+}

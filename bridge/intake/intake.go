@@ -128,6 +128,9 @@ func each(raw []json.RawMessage, convert func(posted) (alert.Seen, error)) ([]al
 func (p posted) seen(now time.Time) (alert.Seen, error) {
 	if p.StartsAt.IsZero() {
 		p.StartsAt = now
+		if !p.EndsAt.IsZero() && p.EndsAt.Before(now) {
+			p.StartsAt = p.EndsAt // Only the end is known, and it is past.
+		}
 	}
 	// An empty value means that the label is not there, as in Prometheus.
 	maps.DeleteFunc(p.Labels, func(_, value string) bool { return value == "" })

@@ -19,7 +19,8 @@ func TestV2(t *testing.T) {
 	seen, rejected, err := V2([]byte(`[
 		{"labels": {"alertname": "a", "empty": ""}, "annotations": {"summary": "s"}, "generatorURL": "http://p/graph",
 		 "startsAt": "2024-01-15T11:00:00+01:00", "endsAt": "2024-01-15T10:40:00Z"},
-		{"labels": {"alertname": "b"}}
+		{"labels": {"alertname": "b"}},
+		{"labels": {"alertname": "c"}, "endsAt": "2024-01-15T10:29:00Z"}
 	]`), now)
 	want := []alert.Seen{
 		{
@@ -27,6 +28,7 @@ func TestV2(t *testing.T) {
 			GeneratorURL: "http://p/graph", StartsAt: now.Add(-30 * time.Minute), EndsAt: now.Add(10 * time.Minute),
 		},
 		{Labels: map[string]string{"alertname": "b"}, StartsAt: now, EndsAt: now.Add(resolveTimeout)},
+		{Labels: map[string]string{"alertname": "c"}, StartsAt: now.Add(-time.Minute), EndsAt: now.Add(-time.Minute)},
 	}
 	if err != nil || len(rejected) != 0 || !cmp.Equal(seen, want) {
 		t.Errorf("V2: %v, %v\n%s", err, rejected, cmp.Diff(want, seen))
