@@ -6,8 +6,11 @@ COMMIT      ?= $(shell git rev-parse HEAD 2>/dev/null)
 LDFLAGS      = -s -w -X main.buildVersion=$(VERSION) -X main.buildCommit=$(COMMIT)
 LINT_BIN     = .cache/golangci-lint
 # The programs that tests compare against, by package name.
-TEST_PACKAGES = prometheus
+TEST_PACKAGES = prometheus prometheus-alertmanager
 BENCH_PACKAGES = prometheus prometheus-node-exporter
+
+# The end-to-end tests measure time: they run after the others and not beside them.
+TEST_ENV     = LLMWATCH_TEST_REQUIRE_TOOLS=1 LLMWATCH_BIN=$(CURDIR)/bin/llmwatch
 
 export CGO_ENABLED ?= 0
 
@@ -29,11 +32,12 @@ deps: ## Install the programs that tests compare against.
 
 .PHONY: test
 test: deps build ## Install what the tests need and run them all.
-	LLMWATCH_TEST_REQUIRE_TOOLS=1 LLMWATCH_BIN=$(CURDIR)/bin/llmwatch $(GO) test -timeout 15m ./...
+	$(TEST_ENV) $(GO) test -timeout 15m $$($(GO) list ./... | grep -v /test/e2e)
+	$(TEST_ENV) $(GO) test -timeout 15m ./test/e2e
 
 .PHONY: race
 race: deps build ## Run the tests under the race detector.
-	CGO_ENABLED=1 LLMWATCH_TEST_REQUIRE_TOOLS=1 LLMWATCH_BIN=$(CURDIR)/bin/llmwatch $(GO) test -race -timeout 25m ./...
+	CGO_ENABLED=1 $(TEST_ENV) $(GO) test -race -timeout 25m ./...
 
 .PHONY: fuzz
 fuzz: ## Fuzz each parser of outside bytes for FUZZTIME (default 60s).

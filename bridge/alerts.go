@@ -3,24 +3,48 @@ package bridge
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"math"
+	"io"
 	"net/http"
+	"strings"
 	"time"
 
+	"github.com/gorilla/mux"
+
+	"llmwatch/bridge/alert"
 	"llmwatch/bridge/metrics"
 )
 
+// Alerts is what people do with alerts. *alert.Manager does.
+type Alerts interface {
+	Observer
+	Acknowledge(ctx context.Context, id, by, comment string, lasts time.Duration) (alert.Alert, error)
+	Test(ctx context.Context, channel string) (alert.Result, error)
+}
+
 // alertView is an alert as the API shows it.
 type alertView struct {
-	ID          string        `json:"id"`
-	Name        string        `json:"name"`
-	Description string        `json:"description"`
-	Severity    string        `json:"severity"`
-	Status      string        `json:"status"`
-	CreatedAt   metrics.Time  `json:"created_at"`
-	UpdatedAt   metrics.Time  `json:"updated_at"`
-	Metadata    alertMetadata `json:"metadata"`
+	ID          string         `json:"id"`
+	Name        string         `json:"name"`
+	Description string         `json:"description"`
+	Severity    alert.Severity `json:"severity"`
+	Status      alert.Status   `json:"status"`
+	CreatedAt   metrics.Time   `json:"created_at"`
+	UpdatedAt   metrics.Time   `json:"updated_at"`
+	FiredAt     metrics.Time   `json:"fired_at"`
+	ResolvedAt  metrics.Time   `json:"resolved_at"`
+	Ack         *ackView       `json:"acknowledgement"`
+	Flaps       int            `json:"flaps"`
+	Metadata    alertMetadata  `json:"metadata"`
+	Timeline    []eventView    `json:"timeline,omitempty"`
+}
+
+type ackView struct {
+	By        string       `json:"by"`
+	Comment   string       `json:"comment"`
+	At        metrics.Time `json:"at"`
+	ExpiresAt metrics.Time `json:"expires_at"`
 }
 
 type alertMetadata struct {
@@ -28,42 +52,262 @@ type alertMetadata struct {
 	Metrics     json.RawMessage   `json:"metrics"`
 	Labels      map[string]string `json:"labels"`
 	Annotations map[string]string `json:"annotations"`
-	// Value is null where the rule's value is not a number.
+	// Value is null where it is not known.
 	Value *float64 `json:"value"`
 }
 
-// statusTriggered is the state of an alert that fires and was not yet notified.
-const statusTriggered = "triggered"
+type eventView struct {
+	At      metrics.Time    `json:"at"`
+	Kind    alert.EventKind `json:"kind"`
+	By      string          `json:"by,omitempty"`
+	Channel string          `json:"channel,omitempty"`
+	Text    string          `json:"text,omitempty"`
+}
 
+func viewAlert(a *alert.Alert) alertView {
+	v := alertView{
+		ID:          a.ID,
+		Name:        a.Name,
+		Description: a.Description,
+		Severity:    a.Severity,
+		Status:      a.Status,
+		CreatedAt:   metrics.Time{Time: a.StartsAt},
+		UpdatedAt:   metrics.Time{Time: a.UpdatedAt},
+		FiredAt:     metrics.Time{Time: a.FiredAt},
+		ResolvedAt:  metrics.Time{Time: a.ResolvedAt},
+		Flaps:       a.Flaps,
+		Metadata:    alertMetadata{Metrics: a.Summary, Labels: notNil(a.Labels), Annotations: notNil(a.Annotations), Value: a.Value},
+	}
+	if a.Ack != nil {
+		v.Ack = &ackView{a.Ack.By, a.Ack.Comment, metrics.Time{Time: a.Ack.At}, metrics.Time{Time: a.Ack.ExpiresAt}}
+	}
+
+	return v
+}
+
+func notNil(set map[string]string) map[string]string {
+	if set == nil {
+		return map[string]string{}
+	}
+
+	return set
+}
+
+func viewPage(page alert.Page) []alertView {
+	views := make([]alertView, len(page.Alerts))
+	for i := range page.Alerts {
+		views[i] = viewAlert(&page.Alerts[i])
+	}
+
+	return views
+}
+
+var unresolved = []alert.Status{alert.Triggered, alert.Active, alert.Acknowledged}
+
+// alerts lists what is not resolved.
 func (s *server) alerts(w http.ResponseWriter, r *http.Request) error {
-	q := r.URL.Query()
-	limit, err := wholeNumber(q, "limit", maxLimit, 1, maxLimit)
+	filter, err := alertFilter(r, maxLimit, unresolved...)
 	if err != nil {
 		return err
 	}
-	status, err := oneOf(q, "status", statusTriggered, "active", "acknowledged")
+	page, err := s.AlertStore.List(r.Context(), filter)
 	if err != nil {
 		return err
+	}
+
+	return answerJSON(w, list{Success: true, Data: viewPage(page), Count: len(page.Alerts)})
+}
+
+// historyPage is how many alerts a page of history holds unless asked for.
+const historyPage = 100
+
+// alertHistory lists resolved ones too, page by page.
+func (s *server) alertHistory(w http.ResponseWriter, r *http.Request) error {
+	filter, err := alertFilter(r, historyPage, append([]alert.Status{alert.Resolved}, unresolved...)...)
+	if err != nil {
+		return err
+	}
+	q := r.URL.Query()
+	filter.Cursor = q.Get("cursor")
+	for name, into := range map[string]*time.Time{"since": &filter.Since, "until": &filter.Until} {
+		if *into, err = moment(q, name, s.Now()); err != nil {
+			return err
+		}
+	}
+	page, err := s.AlertStore.List(r.Context(), filter)
+	if errors.Is(err, alert.ErrBadCursor) {
+		return invalidParameter(fmt.Sprintf("cursor must be the next_cursor of the page before, got %q", short(filter.Cursor)))
+	}
+	if err != nil {
+		return err
+	}
+	answer := struct {
+		list
+		Next *string `json:"next_cursor"`
+	}{list: list{Success: true, Data: viewPage(page), Count: len(page.Alerts)}}
+	if page.Next != "" {
+		answer.Next = &page.Next
+	}
+
+	return answerJSON(w, answer)
+}
+
+// alertFilter reads the parameters that both lists have.
+func alertFilter(r *http.Request, limit int, statuses ...alert.Status) (alert.Filter, error) {
+	q := r.URL.Query()
+	words := make([]string, len(statuses))
+	for i, s := range statuses {
+		words[i] = string(s)
+	}
+	n, err := wholeNumber(q, "limit", limit, 1, maxLimit)
+	if err != nil {
+		return alert.Filter{}, err
+	}
+	status, err := oneOf(q, "status", words...)
+	if err != nil {
+		return alert.Filter{}, err
 	}
 	severity, err := oneOf(q, "severity", "critical", "high", "medium", "low")
 	if err != nil {
-		return err
+		return alert.Filter{}, err
 	}
-	firing, err := s.Metrics.Firing(r.Context())
+	f := alert.Filter{Statuses: statuses, Name: q.Get("name"), Limit: n}
+	if status != "" {
+		f.Statuses = []alert.Status{alert.Status(status)}
+	}
+	if severity != "" {
+		f.Severities = []alert.Severity{alert.Severity(severity)}
+	}
+
+	return f, nil
+}
+
+// alert shows one with its timeline.
+func (s *server) alert(w http.ResponseWriter, r *http.Request) error {
+	id := mux.Vars(r)["id"]
+	found, err := s.AlertStore.Alerts(r.Context(), []string{id})
 	if err != nil {
 		return err
 	}
-	views := []alertView{}
-	for _, v := range viewAlerts(firing) {
-		if (status == "" || v.Status == status) && (severity == "" || v.Severity == severity) &&
-			(!q.Has("name") || v.Name == q.Get("name")) && len(views) < limit {
-			views = append(views, v)
-		}
+	if len(found) == 0 {
+		return noSuchAlert(id)
 	}
-	if err := s.addSummaries(r.Context(), views); err != nil {
+	events, err := s.AlertStore.Timeline(r.Context(), id)
+	if err != nil {
 		return err
 	}
-	a, err := render(list{Success: true, Data: views, Count: len(views)}, 0)
+	v := viewAlert(&found[0])
+	v.Timeline = make([]eventView, len(events))
+	for i, e := range events {
+		v.Timeline[i] = eventView{metrics.Time{Time: e.At}, e.Kind, e.By, e.Channel, e.Text}
+	}
+
+	return answerJSON(w, single{Success: true, Data: v})
+}
+
+func noSuchAlert(id string) error {
+	return &Error{http.StatusNotFound, CodeNotFound, fmt.Sprintf("there is no alert %q; %s/alerts/history lists them", short(id), Base)}
+}
+
+const (
+	maxSmallBody = 64 << 10
+	maxAlertBody = 32 << 20
+	// nobody is who acknowledged where the request does not say.
+	nobody = "anonymous"
+)
+
+// acknowledge notes that somebody takes care of an alert.
+func (s *server) acknowledge(w http.ResponseWriter, r *http.Request) error {
+	id := mux.Vars(r)["id"]
+	var ask struct {
+		Comment string `json:"comment"`
+		By      string `json:"acknowledged_by"`
+		Expires string `json:"expires_in"`
+	}
+	body, err := readBody(w, r, maxSmallBody)
+	if err != nil {
+		return err
+	}
+	if len(body) > 0 {
+		if err := json.Unmarshal(body, &ask); err != nil {
+			return &Error{http.StatusBadRequest, CodeBadRequest, "the body must be a JSON object: " + err.Error()}
+		}
+	}
+	var lasts time.Duration
+	if ask.Expires != "" {
+		if lasts, err = alert.ParseDuration(ask.Expires); err != nil || lasts <= 0 {
+			return invalidParameter(fmt.Sprintf("expires_in must be a duration such as 30m or 2h, got %q", short(ask.Expires)))
+		}
+	}
+	if ask.By == "" {
+		ask.By = nobody
+	}
+	_, err = s.Alerts.Acknowledge(r.Context(), id, ask.By, ask.Comment, lasts)
+	switch {
+	case errors.Is(err, alert.ErrNotFound):
+		return noSuchAlert(id)
+	case errors.Is(err, alert.ErrResolved):
+		return &Error{http.StatusConflict, CodeResolved, "alert " + id + " is already resolved"}
+	case err != nil:
+		return err
+	}
+
+	return answerJSON(w, struct {
+		Success bool   `json:"success"`
+		Message string `json:"message"`
+	}{true, "Alert " + id + " acknowledged"})
+}
+
+// notifyTest sends a test notification to one channel or to all.
+func (s *server) notifyTest(w http.ResponseWriter, r *http.Request) error {
+	body, err := readBody(w, r, maxSmallBody)
+	if err != nil {
+		return err
+	}
+	var ask struct {
+		Channel string `json:"channel"`
+	}
+	if len(body) > 0 {
+		if err := json.Unmarshal(body, &ask); err != nil {
+			return &Error{http.StatusBadRequest, CodeBadRequest, "the body must be a JSON object: " + err.Error()}
+		}
+	}
+	channels := s.Channels
+	if ask.Channel != "" {
+		channels = []string{ask.Channel}
+	}
+	type tested struct {
+		Channel  string `json:"channel"`
+		Accepted bool   `json:"accepted"`
+		Answer   string `json:"answer"`
+	}
+	results := []tested{}
+	for _, channel := range channels {
+		result, err := s.Alerts.Test(r.Context(), channel)
+		if errors.Is(err, alert.ErrNotFound) {
+			return s.noSuchChannel(channel)
+		}
+		one := tested{Channel: channel, Accepted: err == nil, Answer: result.Text}
+		if err != nil {
+			one.Answer = strings.TrimPrefix(result.Text+"; "+err.Error(), "; ")
+		}
+		results = append(results, one)
+	}
+
+	return answerJSON(w, list{Success: true, Data: results, Count: len(results)})
+}
+
+func (s *server) noSuchChannel(name string) error {
+	others := "no channel is enabled"
+	if len(s.Channels) > 0 {
+		others = "there are: " + strings.Join(s.Channels, ", ")
+	}
+
+	return &Error{http.StatusNotFound, CodeNotFound, fmt.Sprintf("there is no channel %q; %s", short(name), others)}
+}
+
+func answerJSON(w http.ResponseWriter, v any) error {
+	a, err := render(v, 0)
 	if err != nil {
 		return err
 	}
@@ -72,76 +316,15 @@ func (s *server) alerts(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// viewAlerts gives each alert its id: name and firing day, and a number from
-// the second one of that name on that day. The input is newest first.
-func viewAlerts(firing []metrics.FiringAlert) []alertView {
-	views := make([]alertView, len(firing))
-	seen := map[string]int{}
-	for i := len(firing) - 1; i >= 0; i-- {
-		a := firing[i]
-		id := a.Name + "_" + a.Fired.UTC().Format("20060102")
-		seen[id]++
-		if n := seen[id]; n > 1 {
-			id = fmt.Sprintf("%s_%d", id, n)
-		}
-		views[i] = alertView{
-			ID:          id,
-			Name:        a.Name,
-			Description: describe(a.Annotations),
-			Severity:    a.Severity,
-			Status:      statusTriggered,
-			CreatedAt:   metrics.Time{Time: a.Since},
-			UpdatedAt:   metrics.Time{Time: a.Fired},
-			Metadata:    alertMetadata{Labels: a.Labels, Annotations: a.Annotations},
-		}
-		if !math.IsNaN(a.Value) && !math.IsInf(a.Value, 0) {
-			views[i].Metadata.Value = &firing[i].Value
-		}
+func readBody(w http.ResponseWriter, r *http.Request, most int64) ([]byte, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, most))
+	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, &Error{http.StatusRequestEntityTooLarge, CodeTooLarge, fmt.Sprintf("the body must be at most %d bytes", tooLarge.Limit)}
 	}
 
-	return views
-}
-
-func describe(annotations map[string]string) string {
-	for _, key := range []string{"description", "summary", "message"} {
-		if text := annotations[key]; text != "" {
-			return text
-		}
+	if err != nil {
+		return nil, &Error{http.StatusBadRequest, CodeBadRequest, "the body cannot be read: " + err.Error()}
 	}
 
-	return ""
-}
-
-// maxSummaries bounds how many moments one answer looks back at. Alerts that
-// fire together share one; beyond the bound the oldest ones show none.
-const maxSummaries = 20
-
-// addSummaries fills in what the metrics were when each alert fired.
-func (s *server) addSummaries(ctx context.Context, views []alertView) error {
-	known := map[time.Time]json.RawMessage{}
-	for i := range views {
-		at := views[i].UpdatedAt.Truncate(time.Minute)
-		summary, ok := known[at]
-		if !ok && len(known) < maxSummaries {
-			var err error
-			if summary, err = s.summaryAt(ctx, at); err != nil {
-				return err
-			}
-			known[at] = summary
-		}
-		views[i].Metadata.Metrics = summary
-	}
-
-	return nil
-}
-
-func (s *server) summaryAt(ctx context.Context, at time.Time) ([]byte, error) {
-	return s.cache.get(ctx, "summary at "+at.String(), func(ctx context.Context) (answer, error) {
-		summary, err := s.Metrics.Summary(ctx, at, time.Hour)
-		if err != nil {
-			return answer{}, err
-		}
-
-		return render(summary, s.Interval)
-	})
+	return body, nil
 }

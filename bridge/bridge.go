@@ -14,6 +14,7 @@ import (
 	"github.com/gorilla/mux"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"llmwatch/bridge/alert"
 	"llmwatch/bridge/metrics"
 )
 
@@ -38,6 +39,13 @@ type Metrics interface {
 // Options says what the API is made of.
 type Options struct {
 	Metrics Metrics
+	// Alerts is what is done with alerts, AlertStore where they are, Channels
+	// the names of the notification channels.
+	Alerts     Alerts
+	AlertStore alert.Store
+	Channels   []string
+	// Version is shown to Alertmanager's clients.
+	Version string
 	// Interval is the collection interval, the longest that an answer is kept.
 	Interval time.Duration
 	// Checks are looked at by /health, Components shown by /status.
@@ -71,9 +79,14 @@ func New(opts Options) http.Handler {
 
 	router := mux.NewRouter().SkipClean(true)
 	router.Use(rememberRoute)
-	for path, methods := range s.paths() {
-		router.Handle(Base+path, s.dispatch(methods))
+	// The router takes the first match: in this order, names come before
+	// variables.
+	paths := s.paths()
+	for _, path := range slices.Sorted(maps.Keys(paths)) {
+		router.Handle(Base+path, s.dispatch(paths[path]))
 	}
+	router.Handle(v2Alerts, s.dispatch(endpoints{http.MethodGet: plain(s.getV2), http.MethodPost: plain(s.postV2)}))
+	router.Handle(v2Status, s.dispatch(endpoints{http.MethodGet: plain(s.statusV2)}))
 	// The router takes the first match: what is below another mount comes before it.
 	for _, path := range slices.Backward(slices.Sorted(maps.Keys(opts.Mounts))) {
 		if strings.HasSuffix(path, "/") {
@@ -93,24 +106,26 @@ type endpoints map[string]handler
 // paths are what openapi.yaml describes.
 func (s *server) paths() map[string]endpoints {
 	paths := map[string]endpoints{
-		"/health":             {http.MethodGet: s.health},
-		"/status":             {http.MethodGet: s.status},
-		"/metrics/system":     {http.MethodGet: s.system},
-		"/metrics/api":        {http.MethodGet: s.api},
-		"/metrics/app":        {http.MethodGet: s.app},
-		"/metrics/summary":    {http.MethodGet: s.summary},
-		"/dashboard/overview": {http.MethodGet: s.overview},
-		"/alerts":             {http.MethodGet: s.alerts},
-		"/openapi.yaml":       {http.MethodGet: s.openAPI},
+		"/health":                  {http.MethodGet: s.health},
+		"/status":                  {http.MethodGet: s.status},
+		"/metrics/system":          {http.MethodGet: s.system},
+		"/metrics/api":             {http.MethodGet: s.api},
+		"/metrics/app":             {http.MethodGet: s.app},
+		"/metrics/summary":         {http.MethodGet: s.summary},
+		"/dashboard/overview":      {http.MethodGet: s.overview},
+		"/alerts":                  {http.MethodGet: s.alerts},
+		"/alerts/history":          {http.MethodGet: s.alertHistory},
+		"/alerts/{id}":             {http.MethodGet: s.alert},
+		"/alerts/{id}/acknowledge": {http.MethodPost: s.acknowledge},
+		"/notifications/test":      {http.MethodPost: s.notifyTest},
+		"/webhooks/alertmanager":   {http.MethodPost: s.webhook},
+		"/openapi.yaml":            {http.MethodGet: s.openAPI},
 	}
 	for path, receiver := range s.Receivers {
 		if paths[path] == nil {
 			paths[path] = endpoints{}
 		}
-		paths[path][http.MethodPost] = func(w http.ResponseWriter, r *http.Request) error {
-			receiver.ServeHTTP(w, r)
-			return nil
-		}
+		paths[path][http.MethodPost] = plain(receiver.ServeHTTP)
 	}
 
 	return paths
@@ -140,6 +155,14 @@ func (s *server) dispatch(methods endpoints) http.Handler {
 // handler answers a request or returns why it cannot.
 type handler func(w http.ResponseWriter, r *http.Request) error
 
+// plain makes a handler of one that answers its errors itself.
+func plain(h http.HandlerFunc) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		h(w, r)
+		return nil
+	}
+}
+
 // answer is the one place where errors become answers.
 func (s *server) answer(h handler, w http.ResponseWriter, r *http.Request) {
 	err := checkQuery(r.URL.RawQuery)
@@ -149,12 +172,19 @@ func (s *server) answer(h handler, w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		return
 	}
+	WriteError(w, s.explain(r, err))
+}
+
+// explain decides what the caller sees of an error and logs what only the
+// operator may see.
+func (s *server) explain(r *http.Request, err error) *Error {
 	shown := asError(err)
 	if shown.Status >= http.StatusInternalServerError {
 		s.Logger.WarnContext(r.Context(), "a request failed",
 			"request_id", exchangeOf(r.Context()).id, "path", r.URL.Path, "err", err)
 	}
-	WriteError(w, shown)
+
+	return shown
 }
 
 // cached answers with the body under the request's path and parameters.

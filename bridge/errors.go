@@ -29,6 +29,8 @@ const (
 	CodeInternal              = "internal"
 	CodeStarting              = "starting"
 	CodeBadRequest            = "bad_request"
+	CodeResolved              = "already_resolved"
+	CodeTooLarge              = "body_too_large"
 )
 
 func invalidParameter(message string) error {

@@ -53,7 +53,7 @@ func (b *bench) fails(r *http.Request, status int, code, says string) http.Heade
 	return resp.Header
 }
 
-func request(t *testing.T, method, target string) *http.Request {
+func request(t testing.TB, method, target string) *http.Request {
 	t.Helper()
 
 	return httptest.NewRequestWithContext(t.Context(), method, target, http.NoBody)
@@ -73,6 +73,9 @@ func TestDocumentedErrors(t *testing.T) {
 		{"GET", Base + "/alerts?status=resolved", 400, CodeInvalidParameter, `status must be one of triggered, active, acknowledged, got "resolved"`},
 		{"GET", Base + "/alerts?severity=", 400, CodeInvalidParameter, `got ""`},
 		{"GET", Base + "/alerts?limit=10001", 400, CodeInvalidParameter, "limit must be a whole number from 1 to 10000"},
+		{"GET", Base + "/alerts/history?status=pending", 400, CodeInvalidParameter, "status must be one of resolved, triggered, active, acknowledged"},
+		{"GET", Base + "/alerts/history?limit=0", 400, CodeInvalidParameter, "limit must be a whole number from 1 to 10000"},
+		{"GET", Base + "/alerts/nothing", 404, CodeNotFound, `there is no alert "nothing"; ` + Base + "/alerts/history lists them"},
 		{"GET", Base + "/health/", 404, CodeNotFound, Base + "/openapi.yaml"},
 		{"GET", "/", 404, CodeNotFound, "there is nothing at /;"},
 		{"GET", "/%0a%ff", 404, CodeNotFound, "/\n"},
@@ -110,9 +113,8 @@ func TestFailuresOfMetrics(t *testing.T) {
 				api:      func(time.Duration) ([]metrics.APISample, error) { return nil, tc.err },
 				summary:  func(time.Time, time.Duration) (metrics.Summary, error) { return metrics.Summary{}, tc.err },
 				overview: func() (metrics.Overview, error) { return metrics.Overview{}, tc.err },
-				firing:   func(context.Context) ([]metrics.FiringAlert, error) { return nil, tc.err },
 			}, nil)
-			for _, path := range []string{"/metrics/system", "/metrics/api", "/metrics/summary", "/dashboard/overview", "/alerts"} {
+			for _, path := range []string{"/metrics/system", "/metrics/api", "/metrics/summary", "/dashboard/overview"} {
 				r := request(t, http.MethodGet, Base+path)
 				r.Header.Set(requestIDHeader, "find-me")
 				b.fails(r, tc.status, tc.code, "")
@@ -144,11 +146,11 @@ func TestErrorsAreNotKept(t *testing.T) {
 func TestPanicIsAnInternalError(t *testing.T) {
 	b := put(t, &fakeMetrics{
 		system: func(context.Context, time.Duration, string) ([]metrics.SystemSample, error) { panic("a secret") },
-		firing: func(context.Context) ([]metrics.FiringAlert, error) { panic("a secret") },
+		api:    func(time.Duration) ([]metrics.APISample, error) { panic("a secret") },
 	}, func(o *Options) {
 		o.Mounts = map[string]http.Handler{"/mounted": http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("a secret") })}
 	})
-	for _, path := range []string{Base + "/metrics/system", Base + "/alerts", "/mounted"} {
+	for _, path := range []string{Base + "/metrics/system", Base + "/metrics/api", "/mounted"} {
 		r := request(t, http.MethodGet, path)
 		r.Header.Set(requestIDHeader, "id-of"+path)
 		b.fails(r, 500, CodeInternal, "the log tells more under this request's X-Request-ID")
@@ -244,16 +246,17 @@ func TestRequestID(t *testing.T) {
 
 func FuzzQuery(f *testing.F) {
 	for _, seed := range []string{
-		"", "minutes=60", "minutes=abc&hours=-1", "limit=%zz", "status=triggered&severity=high&name=x&limit=1", "instance=%22%7D", ";", "a=b=c&&", "minutes=1&minutes=2", "hours=0x10",
+		"", "minutes=60", "minutes=abc&hours=-1", "limit=%zz", "status=triggered&severity=high&name=x&limit=1", "instance=%22%7D", "since=-1h&until=2024-01-15T10:30:45Z&cursor=1.2", ";", "a=b=c&&", "minutes=1&minutes=2", "hours=0x10",
 	} {
 		f.Add(seed)
 	}
+	store, manager := alerting(f)
 	h := New(Options{
-		Metrics: &fakeMetrics{}, Interval: interval, Registerer: prometheus.NewRegistry(),
+		Metrics: &fakeMetrics{}, Alerts: manager, AlertStore: store, Interval: interval, Registerer: prometheus.NewRegistry(),
 		Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return noon },
 	})
 	f.Fuzz(func(t *testing.T, query string) {
-		for _, path := range []string{"/metrics/system", "/metrics/api", "/metrics/summary", "/alerts", "/dashboard/overview", "/health", "/status"} {
+		for _, path := range []string{"/metrics/system", "/metrics/api", "/metrics/summary", "/alerts", "/alerts/history", "/dashboard/overview", "/health", "/status"} {
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, Base+path, http.NoBody)
 			r.URL.RawQuery = query
 			w := httptest.NewRecorder()

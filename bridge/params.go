@@ -6,6 +6,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+
+	"llmwatch/bridge/alert"
 )
 
 // Bounds of the documented parameters: 30 days.
@@ -49,6 +52,25 @@ func oneOf(q url.Values, name string, allowed ...string) (string, error) {
 	}
 
 	return text, nil
+}
+
+// moment reads a time: RFC 3339, or a duration back from now such as -1h.
+func moment(q url.Values, name string, now time.Time) (time.Time, error) {
+	text := q.Get(name)
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if back, ok := strings.CutPrefix(text, "-"); ok {
+		if d, err := alert.ParseDuration(back); err == nil {
+			return now.Add(-d), nil
+		}
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return time.Time{}, invalidParameter(fmt.Sprintf("%s must be a time such as 2024-01-15T10:30:45Z or -1h, got %q", name, short(text)))
+	}
+
+	return at, nil
 }
 
 // short keeps an error readable whatever was sent.

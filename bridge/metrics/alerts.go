@@ -3,14 +3,18 @@ package metrics
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
+	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	promv1 "github.com/prometheus/client_golang/api/prometheus/v1"
 	"github.com/prometheus/common/model"
+	"go.yaml.in/yaml/v3"
 )
 
 // FiringAlert is an alert whose condition has lasted its duration.
@@ -19,6 +23,8 @@ type FiringAlert struct {
 	Severity    string
 	Labels      map[string]string
 	Annotations map[string]string
+	// Query is the rule's expression.
+	Query string
 	// Since is when the condition began to hold, Fired when it had lasted the
 	// rule's duration.
 	Since time.Time
@@ -30,34 +36,63 @@ type FiringAlert struct {
 // Severities, the gravest first.
 var severities = []string{"critical", "high", "medium", "low"}
 
+// AlertState is what a metrics server says of its alerts.
+type AlertState struct {
+	// Firing is what fires, the newest first; Pending what holds but has not
+	// lasted its rule's duration.
+	Firing  []FiringAlert
+	Pending []FiringAlert
+	// Unknown names the rules that were not evaluated since the server started:
+	// it cannot say yet whether they fire.
+	Unknown []string
+}
+
 // Firing returns what fires now, the newest first.
 func (c *Client) Firing(ctx context.Context) ([]FiringAlert, error) {
+	state, err := c.Alerts(ctx)
+
+	return state.Firing, err
+}
+
+// Alerts returns the state of all alert rules.
+func (c *Client) Alerts(ctx context.Context) (AlertState, error) {
 	ctx, cancel := context.WithTimeout(ctx, minTimeout)
 	defer cancel()
 	result, err := c.api.Rules(ctx, nil)
 	if err != nil {
-		return nil, classify(err)
+		return AlertState{}, classify(err)
 	}
-	var out []FiringAlert
+	var state AlertState
 	for _, group := range result.Groups {
 		for _, rule := range group.Rules {
-			alerting, ok := rule.(promv1.AlertingRule)
-			if !ok {
-				continue
-			}
-			for _, a := range alerting.Alerts {
-				if a.State == promv1.AlertStateFiring {
-					out = append(out, newFiring(alerting, a))
-				}
+			if alerting, ok := rule.(promv1.AlertingRule); ok {
+				state.add(alerting)
 			}
 		}
 	}
-	slices.SortFunc(out, func(a, b FiringAlert) int {
-		return cmp.Or(b.Fired.Compare(a.Fired), cmp.Compare(a.Name, b.Name),
-			cmp.Compare(fmt.Sprint(a.Labels), fmt.Sprint(b.Labels)))
-	})
+	for _, list := range [][]FiringAlert{state.Firing, state.Pending} {
+		slices.SortFunc(list, func(a, b FiringAlert) int {
+			return cmp.Or(b.Fired.Compare(a.Fired), cmp.Compare(a.Name, b.Name),
+				cmp.Compare(fmt.Sprint(a.Labels), fmt.Sprint(b.Labels)))
+		})
+	}
 
-	return out, nil
+	return state, nil
+}
+
+func (s *AlertState) add(rule promv1.AlertingRule) {
+	if rule.LastEvaluation.IsZero() {
+		s.Unknown = append(s.Unknown, rule.Name)
+	}
+	for _, a := range rule.Alerts {
+		switch a.State {
+		case promv1.AlertStateFiring:
+			s.Firing = append(s.Firing, newFiring(rule, a))
+		case promv1.AlertStatePending:
+			s.Pending = append(s.Pending, newFiring(rule, a))
+		case promv1.AlertStateInactive:
+		}
+	}
 }
 
 func newFiring(rule promv1.AlertingRule, a *promv1.Alert) FiringAlert {
@@ -75,6 +110,7 @@ func newFiring(rule promv1.AlertingRule, a *promv1.Alert) FiringAlert {
 		Severity:    severityOf(string(a.Labels[labelSeverity])),
 		Labels:      stringMap(a.Labels),
 		Annotations: stringMap(a.Annotations),
+		Query:       rule.Query,
 		Since:       a.ActiveAt,
 		Fired:       a.ActiveAt.Add(time.Duration(rule.Duration * float64(time.Second))),
 		Value:       value,
@@ -116,4 +152,38 @@ func stringMap(set model.LabelSet) map[string]string {
 	}
 
 	return out
+}
+
+// ExternalLabels returns the labels that the server adds to every alert that it
+// pushes, empty where it has none or does not tell.
+func (c *Client) ExternalLabels(ctx context.Context) (map[string]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, minTimeout)
+	defer cancel()
+	answer, err := c.api.Config(ctx)
+	if isMissing(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, classify(err)
+	}
+	var cfg struct {
+		Global struct {
+			ExternalLabels map[string]string `yaml:"external_labels"`
+		} `yaml:"global"`
+	}
+	if err := yaml.Unmarshal([]byte(answer.YAML), &cfg); err != nil {
+		return nil, fmt.Errorf("reading the server's configuration: %w", err)
+	}
+
+	return cfg.Global.ExternalLabels, nil
+}
+
+// isMissing reports that the server does not know the path: not every
+// Prometheus-compatible server shows its configuration. One that only refuses
+// for now (429) may have labels, and without them every alert would be another.
+func isMissing(err error) bool {
+	asked, ok := errors.AsType[*promv1.Error](err)
+
+	return ok && (asked.Type == promv1.ErrBadData ||
+		asked.Type == promv1.ErrClient && !strings.HasSuffix(asked.Msg, strconv.Itoa(http.StatusTooManyRequests)))
 }

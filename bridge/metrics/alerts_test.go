@@ -1,6 +1,8 @@
 package metrics
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -43,8 +45,8 @@ func TestFiring(t *testing.T) {
 		return FiringAlert{
 			Name: name, Severity: severity,
 			Labels:      map[string]string{"alertname": name, "severity": label},
-			Annotations: map[string]string{"summary": "It is so."},
-			Since:       noon.Add(-since), Fired: noon.Add(2*m - since), Value: value,
+			Annotations: map[string]string{"summary": "It is so."}, Query: "x > 1",
+			Since: noon.Add(-since), Fired: noon.Add(2*m - since), Value: value,
 		}
 	}
 	want := []FiringAlert{
@@ -99,4 +101,101 @@ func TestEqualAlertsHaveAnOrder(t *testing.T) {
 			t.Errorf("alert %d is %+v, want instance %s, the rule's name and no nil map", i, got[i], want)
 		}
 	}
+}
+
+func TestAlertState(t *testing.T) {
+	const m = time.Minute
+	evaluated := func(rule, at string) string {
+		return strings.Replace(rule, `"type":"alerting"`, `"type":"alerting","lastEvaluation":"`+at+`"`, 1)
+	}
+	at := noon.Format(time.RFC3339Nano)
+	rules := evaluated(firingRule("fires", "high", 10*m, "1"), at) + "," +
+		evaluated(alertingRule("waits", "high", "pending", m, "1"), at) + "," +
+		evaluated(alertingRule("waits less", "high", "pending", m/2, "1"), at) + "," +
+		evaluated(alertingRule("quiet", "high", "inactive", m, "1"), at) + "," +
+		evaluated(alertingRule("unknown", "high", "inactive", m, "1"), "0001-01-01T00:00:00Z")
+	c, _ := ask(t, 30*time.Second, overviewServer(nil, rules))
+	got, err := c.Alerts(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := func(alerts []FiringAlert) string {
+		var all []string
+		for _, a := range alerts {
+			all = append(all, a.Name)
+		}
+
+		return strings.Join(all, ", ")
+	}
+	if names(got.Firing) != "fires" || names(got.Pending) != "waits less, waits" {
+		t.Errorf("firing are %s, pending %s; want fires, and the newest pending one first", names(got.Firing), names(got.Pending))
+	}
+	if diff := cmp.Diff([]string{"unknown"}, got.Unknown); diff != "" {
+		t.Errorf("unknown (-want +got):\n%s", diff)
+	}
+}
+
+func TestAlertsFailInsteadOfAnsweringNone(t *testing.T) {
+	c, _ := ask(t, time.Minute, always(http.StatusServiceUnavailable, "starting"))
+	if got, err := c.Alerts(t.Context()); !errors.Is(err, ErrUnavailable) || got.Firing != nil {
+		t.Errorf("a server that starts is taken for %+v (%v)", got, err)
+	}
+}
+
+func TestExternalLabels(t *testing.T) {
+	config := func(yaml string) func(question) (int, string) {
+		return always(http.StatusOK, fmt.Sprintf(`{"status":"success","data":{"yaml":%q}}`, yaml))
+	}
+	for name, tc := range map[string]struct {
+		answer func(question) (int, string)
+		want   map[string]string
+	}{
+		"some":                        {config("global:\n  scrape_interval: 1m\n  external_labels:\n    region: eu\n    replica: \"0\"\n"), map[string]string{"region": "eu", "replica": "0"}},
+		"none":                        {config("global:\n  scrape_interval: 1m\n"), nil},
+		"an empty configuration":      {config(""), nil},
+		"a server without the path":   {always(http.StatusNotFound, "404 page not found"), nil},
+		"a server that refuses it":    {always(http.StatusForbidden, "no"), nil},
+		"a server that knows no such": {always(failure(http.StatusBadRequest, "bad_data", "unsupported path")), nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, f := ask(t, time.Minute, tc.answer)
+			got, err := c.ExternalLabels(t.Context())
+			if err != nil || !cmp.Equal(tc.want, got) {
+				t.Errorf("they are %v (%v), want %v", got, err, tc.want)
+			}
+			if asked := f.questions(""); asked[0].path != "/api/v1/status/config" {
+				t.Errorf("it asked %s", asked[0].path)
+			}
+		})
+	}
+}
+
+// An alert without its external labels is another alert: nothing but the
+// server's own word may take them away.
+func TestExternalLabelsAreNotLostInAFailure(t *testing.T) {
+	for name, tc := range map[string]struct {
+		answer      func(question) (int, string)
+		unavailable bool
+	}{
+		"a bad gateway":         {always(http.StatusBadGateway, ""), true},
+		"a server that starts":  {always(http.StatusServiceUnavailable, "starting"), true},
+		"a server that is busy": {always(http.StatusTooManyRequests, "slow down"), true},
+		"half an answer":        {always(http.StatusOK, `{"status":"success","data":{"ya`), true},
+		"what is no YAML":       {always(http.StatusOK, `{"status":"success","data":{"yaml":"a: [b"}}`), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, _ := ask(t, time.Minute, tc.answer)
+			if got, err := c.ExternalLabels(t.Context()); err == nil || errors.Is(err, ErrUnavailable) != tc.unavailable {
+				t.Errorf("it is taken for %v (%v)", got, err)
+			}
+		})
+	}
+	t.Run("nobody answers", func(t *testing.T) {
+		c, _ := ask(t, time.Minute, always(http.StatusOK, ""))
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if got, err := c.ExternalLabels(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("a caller who has left is told %v (%v)", got, err)
+		}
+	})
 }

@@ -10,6 +10,9 @@ type bridgeCmd struct {
 	PrometheusURL      string       `name:"prometheus-url" env:"LLMWATCH_PROMETHEUS_URL" required:"" help:"Base address of a Prometheus, Thanos, Mimir or VictoriaMetrics." placeholder:"URL"`
 	Listen             string       `env:"LLMWATCH_SERVER_LISTEN" default:"127.0.0.1:5000" help:"Address to serve on." placeholder:"HOST:PORT"`
 	CollectionInterval app.Duration `env:"METRICS_COLLECTION_INTERVAL" default:"30" help:"Time between two samples of that server." placeholder:"TIME"`
+	CheckInterval      app.Duration `env:"ALERT_CHECK_INTERVAL" default:"60" help:"Time between two looks at that server's alerts." placeholder:"TIME"`
+	DataDir            string       `env:"LLMWATCH_SERVER_DATA_DIR" default:"data" help:"Directory for everything that is kept." placeholder:"DIR"`
+	alertFlags
 	listenFlags
 	logFlags
 }
@@ -29,5 +32,9 @@ func (c *bridgeCmd) Run(ctx context.Context, out output) error {
 		AllowAnonymous:     c.AllowAnonymous,
 		PrometheusURL:      c.PrometheusURL,
 		CollectionInterval: c.CollectionInterval,
+		CheckInterval:      c.CheckInterval,
+		DataDir:            c.DataDir,
+		ExternalURL:        c.ExternalURL,
+		Notifications:      c.notifications(),
 	}, app.NewBridge)
 }

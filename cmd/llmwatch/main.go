@@ -33,6 +33,8 @@ type commands struct {
 	Serve       serveCmd       `cmd:"" help:"Run everything in one process: exporter, embedded Prometheus and REST API."`
 	Exporter    exporterCmd    `cmd:"" help:"Publish this machine's metrics at /metrics for a Prometheus server."`
 	Bridge      bridgeCmd      `cmd:"" help:"Answer the REST API from an external Prometheus-compatible server."`
+	Alerts      alertsCmd      `cmd:"" help:"List and acknowledge alerts."`
+	Notify      notifyCmd      `cmd:"" help:"Try the notification channels."`
 	Healthcheck healthcheckCmd `cmd:"" help:"Exit 0 when a running llmwatch is healthy or degraded, 1 otherwise."`
 	Version     versionCmd     `cmd:"" help:"Print version, commit and Go version."`
 }
@@ -41,10 +43,7 @@ type commands struct {
 type logFlags struct {
 	LogLevel  string `env:"LOG_LEVEL" default:"INFO" help:"DEBUG, INFO, WARNING, ERROR or CRITICAL."`
 	LogFormat string `env:"LOG_FORMAT" default:"auto" help:"json, text, or auto: text on a terminal, json elsewhere."`
-}
-
-func (f logFlags) logger(w io.Writer) (*slog.Logger, error) {
-	return app.NewLogger(w, f.LogLevel, f.LogFormat)
+	LogFile   string `env:"LOG_FILE" help:"Write the log there, rotated, instead of to standard error." placeholder:"FILE"`
 }
 
 // listenFlags say where to serve.
@@ -119,12 +118,13 @@ func fail(stderr io.Writer, err error) int {
 func serveApp(ctx context.Context, out output, flags logFlags, cfg app.Config,
 	build func(app.Config, *slog.Logger) (*app.App, error),
 ) error {
-	logger, err := flags.logger(out.stderr)
+	logger, err := app.NewLogger(out.stderr, app.Logging{Level: flags.LogLevel, Format: flags.LogFormat, File: flags.LogFile})
 	if err != nil {
 		return err
 	}
+	defer func() { _ = logger.Close() }() // What could not be written was reported where it happened.
 	cfg.Version = version()
-	a, err := build(cfg, logger)
+	a, err := build(cfg, logger.Logger)
 	if err != nil {
 		return err
 	}

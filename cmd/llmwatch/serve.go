@@ -15,6 +15,7 @@ type serveCmd struct {
 	CheckInterval      app.Duration `env:"ALERT_CHECK_INTERVAL" default:"60" help:"Time between two evaluations of the alert rules." placeholder:"TIME"`
 	RetentionTime      app.Duration `env:"LLMWATCH_METRICS_RETENTION_TIME" default:"7d" help:"How long metrics are kept." placeholder:"TIME"`
 	RetentionSize      app.Bytes    `env:"LLMWATCH_METRICS_RETENTION_SIZE" default:"0" help:"How many bytes of metrics are kept at most, such as 10GB; 0 for no bound." placeholder:"SIZE"`
+	alertFlags
 	listenFlags
 	logFlags
 }
@@ -39,5 +40,7 @@ func (c *serveCmd) Run(ctx context.Context, out output) error {
 		CheckInterval:      c.CheckInterval,
 		RetentionTime:      c.RetentionTime,
 		RetentionSize:      c.RetentionSize,
+		ExternalURL:        c.ExternalURL,
+		Notifications:      c.notifications(),
 	}, app.NewServe)
 }

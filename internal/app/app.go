@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -14,8 +15,10 @@ import (
 type App struct {
 	logger *slog.Logger
 	port   *port
-	start  func(a *App) error // Starts the parts and sets the port's handler.
-	stops  []stop
+	// externalURL is how people reach this llmwatch, without a slash at the end.
+	externalURL string
+	start       func(a *App) error // Starts the parts and sets the port's handler.
+	stops       []stop
 }
 
 // stop ends one part.
@@ -31,7 +34,12 @@ func newApp(cfg *Config, logger *slog.Logger, start func(a *App) error) (*App, e
 		return nil, err
 	}
 
-	return &App{logger: logger, port: p, start: start}, nil
+	external := strings.TrimSuffix(cfg.ExternalURL, "/")
+	if external == "" {
+		external = "http://" + p.listener.Addr().String()
+	}
+
+	return &App{logger: logger, port: p, externalURL: external, start: start}, nil
 }
 
 // Addr is the address that the port is open on.

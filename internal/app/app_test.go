@@ -154,7 +154,8 @@ func TestExporter(t *testing.T) {
 
 func TestBridgeNamesItself(t *testing.T) {
 	a, err := NewBridge(Config{
-		Listen: "127.0.0.1:0", PrometheusURL: "http://" + busy(t), CollectionInterval: Duration(time.Second), Version: Version{"v1.2.3", "abc"},
+		Listen: "127.0.0.1:0", PrometheusURL: "http://" + busy(t), CollectionInterval: Duration(time.Second), CheckInterval: Duration(time.Second),
+		DataDir: t.TempDir(), Version: Version{"v1.2.3", "abc"},
 	}, silent)
 	base := serving(t, a, err)
 	var status int

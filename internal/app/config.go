@@ -38,6 +38,10 @@ type Config struct {
 	// RetentionTime and RetentionSize bound the time series; 0 is no bound.
 	RetentionTime Duration
 	RetentionSize Bytes
+	// ExternalURL is how people reach this llmwatch; messages link to it. Empty
+	// means http:// and the listen address.
+	ExternalURL   string
+	Notifications Notifications
 	// Version is shown by /status and llmwatch_build_info.
 	Version Version
 }

@@ -4,113 +4,38 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"os"
 	"strings"
-	"time"
 
-	"github.com/lmittmann/tint"
-	"github.com/mattn/go-isatty"
+	"llmwatch/logship"
 )
 
-// Log formats. Auto is text with colours on a terminal and JSON elsewhere.
-const (
-	LogAuto = "auto"
-	LogJSON = "json"
-	LogText = "text"
-)
+// Logging says how llmwatch itself logs.
+type Logging struct {
+	// Level is DEBUG, INFO, WARNING, ERROR or CRITICAL, in any case; WARN is
+	// accepted too.
+	Level string
+	// Format is json, text, or auto: text on a terminal, JSON elsewhere.
+	Format string
+	// File is written, and rotated, instead of the output; empty for none.
+	File string
+}
 
-// NewLogger returns the program's logger. The level is one of DEBUG, INFO,
-// WARNING, ERROR and CRITICAL, in any case; WARN is accepted too.
-func NewLogger(w io.Writer, level, format string) (*slog.Logger, error) {
-	threshold, err := parseLevel(level)
+// NewLogger returns the program's logger. Whoever gets it closes it.
+func NewLogger(w io.Writer, l Logging) (*logship.Logger, error) {
+	if _, err := logship.ParseLevel(l.Level); err != nil {
+		return nil, configErrorf("log level (LOG_LEVEL, --log-level) must be DEBUG, INFO, WARNING, ERROR or CRITICAL, got %q", l.Level)
+	}
+	switch strings.ToLower(l.Format) {
+	case logship.FormatAuto, logship.FormatJSON, logship.FormatText:
+	default:
+		return nil, configErrorf("log format (LOG_FORMAT, --log-format) must be json, text or auto, got %q", l.Format)
+	}
+	logger, err := logship.New(logship.Config{Name: "llmwatch", Level: l.Level, Format: l.Format, Output: w, File: l.File})
 	if err != nil {
-		return nil, err
-	}
-	switch strings.ToLower(format) {
-	case LogAuto:
-		if f, ok := w.(*os.File); ok && isatty.IsTerminal(f.Fd()) {
-			return textLogger(w, threshold), nil
-		}
-		return jsonLogger(w, threshold), nil
-	case LogText:
-		return textLogger(w, threshold), nil
-	case LogJSON:
-		return jsonLogger(w, threshold), nil
-	default:
-		return nil, configErrorf("log format (LOG_FORMAT, --log-format) must be json, text or auto, got %q", format)
-	}
-}
-
-// levelCritical is above slog's own levels.
-const levelCritical = slog.LevelError + 4
-
-func parseLevel(name string) (slog.Level, error) {
-	switch strings.ToUpper(name) {
-	case "DEBUG":
-		return slog.LevelDebug, nil
-	case "INFO":
-		return slog.LevelInfo, nil
-	case "WARNING", "WARN":
-		return slog.LevelWarn, nil
-	case "ERROR":
-		return slog.LevelError, nil
-	case "CRITICAL":
-		return levelCritical, nil
-	default:
-		return 0, configErrorf("log level (LOG_LEVEL, --log-level) must be DEBUG, INFO, WARNING, ERROR or CRITICAL, got %q", name)
-	}
-}
-
-func textLogger(w io.Writer, level slog.Level) *slog.Logger {
-	noColor := os.Getenv("NO_COLOR") != ""
-	if f, ok := w.(*os.File); !ok || !isatty.IsTerminal(f.Fd()) {
-		noColor = true
+		return nil, configErrorf("log file (LOG_FILE, --log-file): %w", err)
 	}
 
-	return slog.New(tint.NewTextHandler(w, &tint.Options{Level: level, TimeFormat: time.TimeOnly, NoColor: noColor}))
-}
-
-// jsonLogger uses the documented names of the fields.
-func jsonLogger(w io.Writer, level slog.Level) *slog.Logger {
-	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level, ReplaceAttr: documentedField})).With("logger", "llmwatch")
-}
-
-func documentedField(groups []string, a slog.Attr) slog.Attr {
-	if len(groups) > 0 {
-		return a
-	}
-	switch a.Key {
-	case slog.TimeKey:
-		if a.Value.Kind() != slog.KindTime { // Somebody's own attribute.
-			return a
-		}
-		return slog.String("timestamp", a.Value.Time().UTC().Format("2006-01-02T15:04:05.000Z"))
-	case slog.LevelKey:
-		level, ok := a.Value.Any().(slog.Level)
-		if !ok {
-			return a
-		}
-		return slog.String("level", levelName(level))
-	case slog.MessageKey:
-		a.Key = "message"
-	}
-
-	return a
-}
-
-func levelName(level slog.Level) string {
-	switch {
-	case level >= levelCritical:
-		return "CRITICAL"
-	case level >= slog.LevelError:
-		return "ERROR"
-	case level >= slog.LevelWarn:
-		return "WARNING"
-	case level >= slog.LevelInfo:
-		return "INFO"
-	default:
-		return "DEBUG"
-	}
+	return logger, nil
 }
 
 // quiet passes on warnings and errors only, and everything when debugging. The

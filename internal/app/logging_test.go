@@ -10,18 +10,25 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"llmwatch/logship"
 )
 
 func newLogger(t *testing.T, level, format string) (*slog.Logger, *bytes.Buffer) {
 	t.Helper()
 
 	var out bytes.Buffer
-	logger, err := NewLogger(&out, level, format)
+	logger, err := NewLogger(&out, Logging{Level: level, Format: format})
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := logger.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 
-	return logger, &out
+	return logger.Logger, &out
 }
 
 func TestLevels(t *testing.T) {
@@ -29,8 +36,8 @@ func TestLevels(t *testing.T) {
 		"DEBUG": "DEBUG INFO WARNING ERROR CRITICAL", "info": "INFO WARNING ERROR CRITICAL", "WARNING": "WARNING ERROR CRITICAL",
 		"Warn": "WARNING ERROR CRITICAL", "ERROR": "ERROR CRITICAL", "critical": "CRITICAL",
 	} {
-		logger, out := newLogger(t, level, LogJSON)
-		for _, l := range []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError, levelCritical} {
+		logger, out := newLogger(t, level, logship.FormatJSON)
+		for _, l := range []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError, logship.LevelCritical} {
 			logger.Log(t.Context(), l, "x")
 		}
 		var got []string
@@ -47,31 +54,24 @@ func TestLevels(t *testing.T) {
 	}
 }
 
-func TestLevelsBetweenTheDocumentedOnes(t *testing.T) {
-	for level, want := range map[slog.Level]string{-8: "DEBUG", -1: "DEBUG", 1: "INFO", 5: "WARNING", 9: "ERROR", 99: "CRITICAL"} {
-		if got := levelName(level); got != want {
-			t.Errorf("level %d is called %s, want %s", level, got, want)
-		}
-	}
-}
-
 func TestLoggerRefusesWhatItDoesNotKnow(t *testing.T) {
 	for _, tc := range []struct{ level, format, want string }{
 		{"LOUD", "json", `log level (LOG_LEVEL, --log-level) must be DEBUG, INFO, WARNING, ERROR or CRITICAL, got "LOUD"`},
 		{"", "json", `log level (LOG_LEVEL, --log-level) must be DEBUG, INFO, WARNING, ERROR or CRITICAL, got ""`},
 		{"INFO", "xml", `log format (LOG_FORMAT, --log-format) must be json, text or auto, got "xml"`},
 	} {
-		_, err := NewLogger(&bytes.Buffer{}, tc.level, tc.format)
+		_, err := NewLogger(&bytes.Buffer{}, Logging{Level: tc.level, Format: tc.format})
 		expectConfigError(t, tc.level+" "+tc.format, err, tc.want)
 	}
 }
 
 func TestJSONHasTheDocumentedFields(t *testing.T) {
-	for _, format := range []string{LogJSON, LogAuto, "JSON"} {
+	for _, format := range []string{logship.FormatJSON, logship.FormatAuto, "JSON"} {
 		logger, out := newLogger(t, "INFO", format)
 		logger.Info("ready", "address", "127.0.0.1:5000", "time", "noon", slog.Group("g", "level", 1, "time", time.Unix(0, 0).UTC()))
-		want := regexp.MustCompile(`^\{"timestamp":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z","level":"INFO","message":"ready","logger":"llmwatch",` +
-			`"address":"127\.0\.0\.1:5000","time":"noon","g":\{"level":1,"time":"1970-01-01T00:00:00Z"\}\}\n$`)
+		want := regexp.MustCompile(`^\{"timestamp":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z","level":"INFO","logger":"llmwatch","message":"ready",` +
+			`"module":"logging_test","function":"TestJSONHasTheDocumentedFields","line":\d+,"thread":0,"process":\d+,` +
+			`"address":"127\.0\.0\.1:5000","time":"noon","g":\{"level":1,"time":"1970-01-01T00:00:00\.000Z"\}\}\n$`)
 		if !want.MatchString(out.String()) {
 			t.Errorf("format %s logs %s", format, out)
 		}
@@ -85,19 +85,24 @@ func TestTextHasNoColoursOffATerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	toFile, err := NewLogger(file, "INFO", LogText)
+	toFile, err := NewLogger(file, Logging{Level: "INFO", Format: logship.FormatText})
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := toFile.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	toFile.Error("broken", "err", "x")
-	logger, out := newLogger(t, "INFO", LogText)
+	logger, out := newLogger(t, "INFO", logship.FormatText)
 	logger.Error("broken", "err", "x")
 	written, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, text := range []string{out.String(), string(written)} {
-		if strings.Contains(text, "\x1b") || !strings.Contains(text, "broken err=x") {
+		if strings.Contains(text, "\x1b") || !strings.Contains(text, "broken") || !strings.Contains(text, "err=x") {
 			t.Errorf("it logs %q", text)
 		}
 	}
@@ -107,7 +112,7 @@ func TestQuietPassesOnWhatMatters(t *testing.T) {
 	for level, want := range map[string]string{
 		"DEBUG": "DEBUG INFO WARNING ERROR", "INFO": "WARNING ERROR", "WARNING": "WARNING ERROR", "ERROR": "ERROR",
 	} {
-		loud, out := newLogger(t, level, LogJSON)
+		loud, out := newLogger(t, level, logship.FormatJSON)
 		logger := quiet(loud).With("component", "tsdb").WithGroup("g")
 		for _, l := range []slog.Level{slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError} {
 			logger.Log(t.Context(), l, "x", "x", 1)
@@ -126,5 +131,29 @@ func TestQuietPassesOnWhatMatters(t *testing.T) {
 		if strings.Join(got, " ") != want {
 			t.Errorf("at level %s the engine logs %v, want %s", level, got, want)
 		}
+	}
+}
+
+func TestLogFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "app.log")
+	var out bytes.Buffer
+	logger, err := NewLogger(&out, Logging{Level: "INFO", Format: logship.FormatJSON, File: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	logger.Info("to the file", "password", "hunter2")
+	if err := logger.Close(); err != nil {
+		t.Fatal(err)
+	}
+	written, err := os.ReadFile(path)
+	if err != nil || !strings.Contains(string(written), `"message":"to the file"`) || strings.Contains(string(written), "hunter2") {
+		t.Errorf("the file holds %s (%v)", written, err)
+	}
+	if out.Len() > 0 {
+		t.Errorf("the output holds %s", &out)
+	}
+	if _, err := NewLogger(&out, Logging{Level: "INFO", Format: "json", File: filepath.Join(path, "below a file")}); err == nil ||
+		!strings.Contains(err.Error(), "LOG_FILE") {
+		t.Errorf("a file that cannot be written: %v", err)
 	}
 }

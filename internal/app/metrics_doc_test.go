@@ -42,6 +42,8 @@ func TestDocumentedMetrics(t *testing.T) {
 	bridge.New(bridge.Options{
 		Metrics: client, Interval: time.Second, Registerer: out.registry, Logger: slog.New(slog.DiscardHandler),
 	})
+	newDeliveries(out.registry)
+	out.registry.MustRegister(&alertCollector{})
 
 	want := metricsTable(t, out.registry)
 	text, err := os.ReadFile(metricsDoc)

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -36,12 +37,24 @@ func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
 		return nil, &ConfigError{err}
 	}
 
+	routing, err := cfg.Notifications.routing(cfg.ExternalURL)
+	if err != nil {
+		return nil, err
+	}
+
 	return newApp(&cfg, logger, func(a *App) error {
 		out, err := publish(&cfg, logger)
 		if err != nil {
 			return err
 		}
 		engineCfg.Self = out.handler
+		// The poller exists only after the engine whose alerts it polls.
+		var poller atomic.Pointer[bridge.Poller]
+		engineCfg.Changed = func() {
+			if p := poller.Load(); p != nil {
+				p.Kick()
+			}
+		}
 		engineCfg.ExternalURL = &url.URL{Scheme: "http", Host: a.Addr().String()}
 		eng, err := engine.Start(*engineCfg)
 		if err != nil {
@@ -56,9 +69,18 @@ func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
 		if err != nil {
 			return err
 		}
+		alerts, err := a.startAlerting(&cfg, routing, client, out.registry)
+		if err != nil {
+			return err
+		}
+		poller.Store(alerts.poller)
 		a.port.handle(bridge.New(bridge.Options{
-			Metrics:  client,
-			Interval: time.Duration(cfg.CollectionInterval),
+			Metrics:    client,
+			Alerts:     alerts.manager,
+			AlertStore: alerts.store,
+			Channels:   alerts.channels,
+			Version:    cfg.Version.Version,
+			Interval:   time.Duration(cfg.CollectionInterval),
 			Checks: []bridge.Check{
 				{Name: "storage", Fatal: true, Run: func() error { return eng.Status().AppendError }},
 				{Name: "configuration", Run: func() error { return eng.Status().ReloadError }},
@@ -104,7 +126,12 @@ func NewExporter(cfg Config, logger *slog.Logger) (*App, error) {
 
 // NewBridge returns the REST API beside an external metrics server.
 func NewBridge(cfg Config, logger *slog.Logger) (*App, error) {
-	if err := cmp.Or(cfg.checkListen(), cfg.checkPrometheusURL(), cfg.checkCollectionInterval()); err != nil {
+	if err := cmp.Or(cfg.checkListen(), cfg.checkPrometheusURL(), cfg.checkCollectionInterval(), cfg.checkCheckInterval()); err != nil {
+		return nil, err
+	}
+
+	routing, err := cfg.Notifications.routing(cfg.ExternalURL)
+	if err != nil {
 		return nil, err
 	}
 
@@ -118,8 +145,16 @@ func NewBridge(cfg Config, logger *slog.Logger) (*App, error) {
 		if err != nil {
 			return &ConfigError{err}
 		}
+		alerts, err := a.startAlerting(&cfg, routing, client, registry)
+		if err != nil {
+			return err
+		}
 		a.port.handle(bridge.New(bridge.Options{
 			Metrics:    client,
+			Alerts:     alerts.manager,
+			AlertStore: alerts.store,
+			Channels:   alerts.channels,
+			Version:    cfg.Version.Version,
 			Interval:   time.Duration(cfg.CollectionInterval),
 			Components: func() []bridge.Component { return []bridge.Component{program(&cfg, begin)} },
 			Mounts: map[string]http.Handler{

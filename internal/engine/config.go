@@ -65,6 +65,9 @@ type Config struct {
 	RetentionSize int64
 	// ExternalURL is how people reach the API; alerts link to it.
 	ExternalURL *url.URL
+	// Changed is called when alerts begin or cease to fire, and again while they
+	// fire; it must not block. May be nil.
+	Changed func()
 	// Logger receives the server's own messages.
 	Logger *slog.Logger
 }

@@ -199,7 +199,7 @@ func (e *Engine) build(cfg *config.Config) error {
 		Appendable:             e.storage,
 		Queryable:              e.db,
 		QueryFunc:              rules.EngineQueryFunc(e.query, e.storage),
-		NotifyFunc:             rules.SendAlerts(e.notifier, e.cfg.ExternalURL.String()),
+		NotifyFunc:             e.notify(rules.SendAlerts(e.notifier, e.cfg.ExternalURL.String())),
 		Context:                context.Background(),
 		ExternalURL:            e.cfg.ExternalURL,
 		Registerer:             e.registry,
@@ -227,6 +227,20 @@ func (e *Engine) build(cfg *config.Config) error {
 	e.handler = e.newHandler(Prefix, admin{DB: e.db, stats: e.stats})
 
 	return nil
+}
+
+// notify tells Changed of alerts beside sending them.
+func (e *Engine) notify(send rules.NotifyFunc) rules.NotifyFunc {
+	if e.cfg.Changed == nil {
+		return send
+	}
+
+	return func(ctx context.Context, expr string, alerts ...*rules.Alert) {
+		send(ctx, expr, alerts...)
+		if len(alerts) > 0 {
+			e.cfg.Changed()
+		}
+	}
 }
 
 // run starts the managers. Each ends when its own Stop is called.

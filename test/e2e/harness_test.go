@@ -60,8 +60,16 @@ type process struct {
 func run(t *testing.T, name string, args ...string) *process {
 	t.Helper()
 
+	return runWith(t, nil, name, args...)
+}
+
+// runWith is run with more environment variables.
+func runWith(t *testing.T, env []string, name string, args ...string) *process {
+	t.Helper()
+
 	p := &process{t: t, log: &logBuffer{}, exited: make(chan struct{}), begin: time.Now()}
 	p.cmd = exec.Command(name, args...)
+	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	if err := p.cmd.Start(); err != nil {
 		t.Fatalf("starting %s: %v", name, err)
@@ -125,8 +133,15 @@ var readyLine = regexp.MustCompile(`"message":"ready".*"address":"([^"]+)"`)
 func llmwatch(t *testing.T, command string, args ...string) (*process, *rest) {
 	t.Helper()
 
+	return llmwatchWith(t, nil, command, args...)
+}
+
+// llmwatchWith is llmwatch with more environment variables.
+func llmwatchWith(t *testing.T, env []string, command string, args ...string) (*process, *rest) {
+	t.Helper()
+
 	args = append([]string{command, "--listen", "127.0.0.1:0", "--log-format", "json"}, args...)
-	p := run(t, binary, args...)
+	p := runWith(t, env, binary, args...)
 	var address string
 	waitFor(t, 10*time.Second, "llmwatch to be ready", func() error {
 		select {
@@ -270,11 +285,12 @@ type (
 	}
 	alertsAnswer struct {
 		Data []struct {
-			ID       string `json:"id"`
-			Name     string `json:"name"`
-			Severity string `json:"severity"`
-			Status   string `json:"status"`
-			Metadata struct {
+			ID        string    `json:"id"`
+			Name      string    `json:"name"`
+			Severity  string    `json:"severity"`
+			Status    string    `json:"status"`
+			CreatedAt time.Time `json:"created_at"`
+			Metadata  struct {
 				Value  float64           `json:"value"`
 				Labels map[string]string `json:"labels"`
 			} `json:"metadata"`

@@ -5,20 +5,33 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 )
 
-func TestFirstSampleWithinFiveSeconds(t *testing.T) {
-	t.Parallel()
-	p, r := llmwatch(t, "serve", "--data-dir", t.TempDir(), "--collection-interval", "5s", "--check-interval", "5s")
+// The two tests of the start run alone: they measure time.
 
-	resp, body := r.raw(http.MethodGet, apiBase+"/health", nil)
-	r.conforms(resp, body)
+func TestHealthAnswersWithinASecond(t *testing.T) {
+	address := freePort(t)
+	p := run(t, binary, "serve", "--listen", address, "--data-dir", t.TempDir())
+	waitFor(t, 10*time.Second, "the first answer of /health", func() error {
+		resp, err := http.Get("http://" + address + apiBase + "/health")
+		if err != nil {
+			return err
+		}
+
+		return resp.Body.Close()
+	})
 	if took := time.Since(p.begin); took > time.Second {
 		t.Errorf("the first answer of /health came %s after the start, want under 1s", took)
 	}
+}
+
+func TestFirstSampleWithinFiveSeconds(t *testing.T) {
+	p, r := llmwatch(t, "serve", "--data-dir", t.TempDir(), "--collection-interval", "5s", "--check-interval", "5s")
+
 	first := r.samples(1, 5*time.Second-time.Since(p.begin))
 	if first.Data[0].Memory <= 0 || first.Data[0].Disk <= 0 {
 		t.Errorf("the first sample is %+v", first.Data[0])
@@ -57,8 +70,15 @@ func TestRestartKeepsHistory(t *testing.T) {
 				t.Errorf("%d of %d samples are missing after the restart", missing, len(before.Data))
 			}
 			entries, err := os.ReadDir(dir)
-			if err != nil || len(entries) != 1 || entries[0].Name() != "metrics" {
-				t.Errorf("the data directory holds %v (%v), want metrics alone", entries, err)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var names []string
+			for _, e := range entries {
+				names = append(names, e.Name())
+			}
+			if want := []string{"llmwatch.db", "llmwatch.db-shm", "llmwatch.db-wal", "metrics"}; !slices.Equal(names, want) {
+				t.Errorf("the data directory holds %v, want %v", names, want)
 			}
 		})
 	}

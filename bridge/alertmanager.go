@@ -1,0 +1,163 @@
+package bridge
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"runtime"
+	"strings"
+	"time"
+
+	"llmwatch/bridge/alert"
+	"llmwatch/bridge/intake"
+)
+
+// The paths of Alertmanager's API v2. They stand at the root, where Prometheus
+// and amtool expect them.
+const (
+	v2Alerts = "/api/v2/alerts"
+	v2Status = "/api/v2/status"
+)
+
+// maxNamed is how many rejected alerts an answer names.
+const maxNamed = 10
+
+// webhookPatience is how long an alert lasts of which Alertmanager has said that
+// it fires and nothing since. It repeats that each repeat_interval (4 h unless
+// configured), which must be shorter than it keeps its notification log: 5 days.
+const webhookPatience = 5 * 24 * time.Hour
+
+// rejections says in one text which alerts of a batch were not taken.
+func rejections(rejected []intake.Rejection) string {
+	texts := make([]string, 0, maxNamed+1)
+	for i, r := range rejected {
+		if i == maxNamed {
+			texts = append(texts, fmt.Sprintf("and %d more", len(rejected)-maxNamed))
+			break
+		}
+		texts = append(texts, r.Error())
+	}
+
+	return strings.Join(texts, "; ")
+}
+
+// observe takes in the alerts that could be read and reports the others.
+func (s *server) observe(r *http.Request, seen []alert.Seen, rejected []intake.Rejection, err error) error {
+	if err != nil {
+		return &Error{http.StatusBadRequest, CodeBadRequest, err.Error()}
+	}
+	if len(seen) > 0 {
+		if err := s.Alerts.Observe(r.Context(), alert.Snapshot{Alerts: seen}); err != nil {
+			return err
+		}
+	}
+	if len(rejected) > 0 {
+		return &Error{http.StatusBadRequest, CodeBadRequest, fmt.Sprintf("%d alerts were taken, %d were not: %s",
+			len(seen), len(rejected), rejections(rejected))}
+	}
+
+	return nil
+}
+
+// webhook is POST /webhooks/alertmanager.
+func (s *server) webhook(w http.ResponseWriter, r *http.Request) error {
+	body, err := readBody(w, r, maxAlertBody)
+	if err != nil {
+		return err
+	}
+	seen, rejected, err := intake.Webhook(body, s.Now())
+	for i := range seen {
+		if seen[i].EndsAt.IsZero() {
+			seen[i].EndsAt = s.Now().Add(webhookPatience)
+		}
+	}
+	if err := s.observe(r, seen, rejected, err); err != nil {
+		return err
+	}
+
+	return answerJSON(w, struct {
+		Success  bool `json:"success"`
+		Accepted int  `json:"accepted"`
+	}{true, len(seen)})
+}
+
+// postV2 is POST /api/v2/alerts. Its errors are JSON strings, as
+// Alertmanager's are.
+func (s *server) postV2(w http.ResponseWriter, r *http.Request) {
+	body, err := readBody(w, r, maxAlertBody)
+	if err == nil {
+		seen, rejected, readErr := intake.V2(body, s.Now())
+		err = s.observe(r, seen, rejected, readErr)
+	}
+	if err != nil {
+		s.failV2(w, r, err)
+		return
+	}
+	w.WriteHeader(http.StatusOK)
+}
+
+// getV2 is GET /api/v2/alerts.
+func (s *server) getV2(w http.ResponseWriter, r *http.Request) {
+	filter, err := intake.ParseFilter(r.URL.Query()["filter"])
+	if err != nil {
+		s.failV2(w, r, &Error{http.StatusBadRequest, CodeBadRequest, err.Error()})
+		return
+	}
+	page, err := s.AlertStore.List(r.Context(), alert.Filter{Statuses: unresolved})
+	if err != nil {
+		s.failV2(w, r, err)
+		return
+	}
+	hide := func(parameter string) bool { return r.URL.Query().Get(parameter) == "false" }
+	out := []intake.Gettable{}
+	for i := range page.Alerts {
+		a := &page.Alerts[i]
+		acknowledged := a.Status == alert.Acknowledged
+		if !filter.Matches(a.Labels) || acknowledged && hide("silenced") || !acknowledged && hide("active") {
+			continue
+		}
+		out = append(out, intake.NewGettable(a, s.Now()))
+	}
+	s.answerV2(w, r, out)
+}
+
+// statusV2 is GET /api/v2/status.
+func (s *server) statusV2(w http.ResponseWriter, r *http.Request) {
+	type version struct {
+		Branch    string `json:"branch"`
+		BuildDate string `json:"buildDate"`
+		BuildUser string `json:"buildUser"`
+		GoVersion string `json:"goVersion"`
+		Revision  string `json:"revision"`
+		Version   string `json:"version"`
+	}
+	s.answerV2(w, r, struct {
+		Cluster map[string]any    `json:"cluster"`
+		Config  map[string]string `json:"config"`
+		Uptime  time.Time         `json:"uptime"`
+		Version version           `json:"versionInfo"`
+	}{
+		Cluster: map[string]any{"status": "disabled", "peers": []any{}},
+		Config:  map[string]string{"original": ""},
+		Uptime:  s.started.UTC(),
+		Version: version{GoVersion: runtime.Version(), Version: s.Version},
+	})
+}
+
+func (s *server) answerV2(w http.ResponseWriter, r *http.Request, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		s.failV2(w, r, err)
+		return
+	}
+	writeBody(w, http.StatusOK, append(body, '\n'))
+}
+
+func (s *server) failV2(w http.ResponseWriter, r *http.Request, err error) {
+	shown := s.explain(r, err)
+	body, err := json.Marshal(shown.Message)
+	if err != nil {
+		panic(err) // A string.
+	}
+	writeBody(w, shown.Status, append(body, '\n'))
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+)
+
+// clientFlags say which llmwatch to ask.
+type clientFlags struct {
+	URL     string        `env:"LLMWATCH_URL" default:"http://127.0.0.1:5000" help:"Base address of the llmwatch to ask."`
+	Timeout time.Duration `default:"30s" help:"How long to wait for the answer."`
+	JSON    bool          `name:"json" help:"Print the answer as it came, for programs."`
+}
+
+// call asks the REST API and decodes the answer; with --json it prints it and
+// reports true.
+func (f *clientFlags) call(ctx context.Context, out output, method, path string, body, into any) (printed bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, f.Timeout)
+	defer cancel()
+	var sent io.Reader = http.NoBody
+	if body != nil {
+		text, err := json.Marshal(body)
+		if err != nil {
+			return false, err
+		}
+		sent = bytes.NewReader(text)
+	}
+	url := strings.TrimSuffix(f.URL, "/") + "/api/v1/monitoring" + path
+	req, err := http.NewRequestWithContext(ctx, method, url, sent)
+	if err != nil {
+		return false, fmt.Errorf("asking %s: %w", f.URL, err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return false, err
+	}
+	defer resp.Body.Close()
+	answer, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return false, fmt.Errorf("reading the answer of %s: %w", f.URL, err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		var failed struct {
+			Error struct {
+				Message string `json:"message"`
+			} `json:"error"`
+		}
+		if json.Unmarshal(answer, &failed) != nil || failed.Error.Message == "" {
+			return false, fmt.Errorf("%s answered %s", url, resp.Status)
+		}
+
+		return false, fmt.Errorf("%s (%s)", failed.Error.Message, resp.Status)
+	}
+	if f.JSON {
+		_, err := out.stdout.Write(answer)
+		return true, err
+	}
+	if err := json.Unmarshal(answer, into); err != nil {
+		return false, fmt.Errorf("reading the answer of %s: %w", url, err)
+	}
+
+	return false, nil
+}
