@@ -42,7 +42,8 @@ func (a *App) startAlerting(cfg *Config, routing alert.Routing, client *metrics.
 	if err != nil {
 		return nil, &ConfigError{err}
 	}
-	a.onStop("alert database", store.Close)
+	// The engine started before, but its last scrape still counts the alerts.
+	a.onStopLast("alert database", store.Close)
 
 	settled := newDeliveries(registry)
 	registry.MustRegister(&alertCollector{store: store, logger: a.logger})

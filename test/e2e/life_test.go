@@ -52,6 +52,9 @@ func TestRestartKeepsHistory(t *testing.T) {
 			if how == terminate && (code != 0 || took > 5*time.Second) {
 				t.Errorf("SIGTERM ended it with code %d after %s, want 0 within 5s", code, took)
 			}
+			if log := p.log.String(); strings.Contains(log, `"level":"WARNING"`) || strings.Contains(log, `"level":"ERROR"`) {
+				t.Errorf("an orderly life was not quiet:\n%s", log)
+			}
 
 			_, r = llmwatch(t, "serve", args...)
 			var after systemAnswer
