@@ -43,6 +43,15 @@ func (r *rest) apiOf(requests int) apiSummary {
 
 		return nil
 	})
+	// A summary asks several questions, and a scrape may be stored between two
+	// of them. After two further samples none can be older than the requests.
+	var now systemAnswer
+	r.get("/metrics/system?minutes=60", &now)
+	r.samples(now.Count+2, 10*time.Second)
+	r.get("/metrics/summary?hours=1", &s)
+	if s.Data.API.Total != requests {
+		r.t.Errorf("the summary went on to %+v, want %d requests", s.Data.API, requests)
+	}
 
 	return s.Data.API
 }
