@@ -3,6 +3,7 @@ package metrics
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -54,6 +55,7 @@ func (c *Client) System(ctx context.Context, window time.Duration, instance stri
 		from = to
 	}
 
+	dropUnfinished(rows)
 	out := make([]SystemSample, 0, len(rows))
 	for _, row := range rows {
 		if sample, ok := row.sample(); ok {
@@ -63,6 +65,15 @@ func (c *Client) System(ctx context.Context, window time.Duration, instance stri
 	slices.SortFunc(out, func(a, b SystemSample) int { return a.Timestamp.Compare(b.Timestamp.Time) })
 
 	return out, nil
+}
+
+// dropUnfinished leaves out the newest interval while it lacks a series that the
+// one before had: the rules of a group are stored one after the other.
+func dropUnfinished(rows map[int64]*systemRow) {
+	slots := slices.Sorted(maps.Keys(rows))
+	if n := len(slots); n > 1 && len(rows[slots[n-1]].values) < len(rows[slots[n-2]].values) {
+		delete(rows, slots[n-1])
+	}
 }
 
 // selectSystem selects recorded series by name and, if given, by instance.
