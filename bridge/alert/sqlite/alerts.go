@@ -11,12 +11,13 @@ import (
 	"time"
 
 	"llmwatch/bridge/alert"
+	"llmwatch/internal/database"
 )
 
 // Load implements alert.Store.
 func (s *Store) Load(ctx context.Context, now time.Time) ([]alert.Alert, error) {
 	return s.alerts(ctx, "load alerts", `SELECT body FROM alerts WHERE resolved_at = 0
-		UNION ALL SELECT body FROM alerts WHERE resolved_at > 0 AND reopens_until > ?`, millis(now))
+		UNION ALL SELECT body FROM alerts WHERE resolved_at > 0 AND reopens_until > ?`, database.Millis(now))
 }
 
 // Alerts implements alert.Store.
@@ -30,7 +31,7 @@ func (s *Store) Alerts(ctx context.Context, ids []string) ([]alert.Alert, error)
 }
 
 func (s *Store) alerts(ctx context.Context, what, query string, args ...any) ([]alert.Alert, error) {
-	alerts, err := collect(ctx, s.read, func(rows *sql.Rows) (alert.Alert, error) {
+	alerts, err := database.Collect(ctx, s.db.Read, func(rows *sql.Rows) (alert.Alert, error) {
 		var body sql.RawBytes
 		if err := rows.Scan(&body); err != nil {
 			return alert.Alert{}, err
@@ -46,29 +47,10 @@ func (s *Store) alerts(ctx context.Context, what, query string, args ...any) ([]
 	return alerts, nil
 }
 
-// collect reads all rows of a query.
-func collect[T any](ctx context.Context, db *sql.DB, scan func(*sql.Rows) (T, error), query string, args ...any) ([]T, error) {
-	rows, err := db.QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = rows.Close() }() // What it could tell is in rows.Err.
-	var all []T
-	for rows.Next() {
-		one, err := scan(rows)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, one)
-	}
-
-	return all, rows.Err()
-}
-
 // LastNumber implements alert.Store.
 func (s *Store) LastNumber(ctx context.Context, base string) (int, error) {
 	var n int
-	row := s.read.QueryRowContext(ctx, `SELECT coalesce(max(number), 0) FROM alerts WHERE id_base = ?`, base)
+	row := s.db.Read.QueryRowContext(ctx, `SELECT coalesce(max(number), 0) FROM alerts WHERE id_base = ?`, base)
 	if err := row.Scan(&n); err != nil {
 		return 0, fmt.Errorf("read the last number of alerts %s: %w", base, err)
 	}
@@ -78,11 +60,11 @@ func (s *Store) LastNumber(ctx context.Context, base string) (int, error) {
 
 // Timeline implements alert.Store.
 func (s *Store) Timeline(ctx context.Context, id string) ([]alert.Event, error) {
-	events, err := collect(ctx, s.read, func(rows *sql.Rows) (alert.Event, error) {
+	events, err := database.Collect(ctx, s.db.Read, func(rows *sql.Rows) (alert.Event, error) {
 		e := alert.Event{AlertID: id}
 		var at int64
 		err := rows.Scan(&at, &e.Kind, &e.By, &e.Channel, &e.Text)
-		e.At = moment(at)
+		e.At = database.Moment(at)
 
 		return e, err
 	}, `SELECT at, kind, actor, channel, text FROM events WHERE alert_id = ? ORDER BY at, seq`, id)
@@ -108,7 +90,7 @@ func (s *Store) List(ctx context.Context, f alert.Filter) (alert.Page, error) {
 		cursor string
 		alert  alert.Alert
 	}
-	found, err := collect(ctx, s.read, func(rows *sql.Rows) (placed, error) {
+	found, err := database.Collect(ctx, s.db.Read, func(rows *sql.Rows) (placed, error) {
 		var firedAt, seq int64
 		var body sql.RawBytes
 		var p placed
@@ -152,10 +134,10 @@ func conditions(f alert.Filter) (string, []any, error) {
 		add("name = ?", f.Name)
 	}
 	if !f.Since.IsZero() {
-		add("fired_at >= ?", millis(f.Since))
+		add("fired_at >= ?", database.Millis(f.Since))
 	}
 	if !f.Until.IsZero() {
-		add("fired_at < ?", millis(f.Until))
+		add("fired_at < ?", database.Millis(f.Until))
 	}
 	if f.Cursor != "" {
 		firedAt, seq, err := parseCursor(f.Cursor)
@@ -190,7 +172,7 @@ func parseCursor(cursor string) (firedAt, seq int64, err error) {
 
 // Count implements alert.Store.
 func (s *Store) Count(ctx context.Context) ([]alert.Count, error) {
-	counts, err := collect(ctx, s.read, func(rows *sql.Rows) (c alert.Count, err error) {
+	counts, err := database.Collect(ctx, s.db.Read, func(rows *sql.Rows) (c alert.Count, err error) {
 		return c, rows.Scan(&c.Status, &c.Severity, &c.Alerts)
 	}, `SELECT status, severity, count(*) FROM alerts WHERE resolved_at = 0 GROUP BY status, severity ORDER BY status, severity`)
 	if err != nil {
@@ -203,19 +185,19 @@ func (s *Store) Count(ctx context.Context) ([]alert.Count, error) {
 // Prune implements alert.Store.
 func (s *Store) Prune(ctx context.Context, then time.Time) (int, error) {
 	var pruned int64
-	err := inTransaction(ctx, s.write, func(tx *sql.Tx) error {
+	err := s.db.Update(ctx, func(tx *sql.Tx) error {
 		const old = ` WHERE resolved_at > 0 AND resolved_at < ?`
-		if _, err := tx.ExecContext(ctx, `DELETE FROM events WHERE alert_id IN (SELECT id FROM alerts`+old+`)`, millis(then)); err != nil {
+		if _, err := tx.ExecContext(ctx, `DELETE FROM events WHERE alert_id IN (SELECT id FROM alerts`+old+`)`, database.Millis(then)); err != nil {
 			return err
 		}
-		result, err := tx.ExecContext(ctx, `DELETE FROM alerts`+old, millis(then))
+		result, err := tx.ExecContext(ctx, `DELETE FROM alerts`+old, database.Millis(then))
 		if err != nil {
 			return err
 		}
 		if pruned, err = result.RowsAffected(); err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, `DELETE FROM outbox WHERE owed_at < ? AND state != 'pending'`, millis(then))
+		_, err = tx.ExecContext(ctx, `DELETE FROM outbox WHERE owed_at < ? AND state != 'pending'`, database.Millis(then))
 
 		return err
 	})

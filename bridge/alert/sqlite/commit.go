@@ -8,11 +8,12 @@ import (
 	"strings"
 
 	"llmwatch/bridge/alert"
+	"llmwatch/internal/database"
 )
 
 // Commit implements alert.Store.
 func (s *Store) Commit(ctx context.Context, c alert.Changes) error {
-	err := inTransaction(ctx, s.write, func(tx *sql.Tx) error {
+	err := s.db.Update(ctx, func(tx *sql.Tx) error {
 		w := writer{ctx: ctx, tx: tx}
 		w.prepare()
 		for i := range c.Transitions {
@@ -103,9 +104,9 @@ func (w *writer) transition(t *alert.Transition) {
 	var rows int64
 	if from == 0 {
 		rows = w.exec(w.insert, a.ID, a.Fingerprint, alert.IDBase(a.Name, a.FiredAt), a.Number(), a.Name,
-			a.Status, a.Severity, millis(a.FiredAt), millis(a.ResolvedAt), millis(a.CooldownEnd()), body)
+			a.Status, a.Severity, database.Millis(a.FiredAt), database.Millis(a.ResolvedAt), database.Millis(a.CooldownEnd()), body)
 	} else {
-		rows = w.exec(w.update, a.Status, a.Severity, millis(a.ResolvedAt), millis(a.CooldownEnd()), body, a.ID, from)
+		rows = w.exec(w.update, a.Status, a.Severity, database.Millis(a.ResolvedAt), database.Millis(a.CooldownEnd()), body, a.ID, from)
 	}
 	if w.err == nil && rows == 0 {
 		w.err = fmt.Errorf("alert %s, version %d: %w", a.ID, from, alert.ErrConflict)
@@ -114,7 +115,7 @@ func (w *writer) transition(t *alert.Transition) {
 
 func (w *writer) events(es []alert.Event) {
 	for _, e := range es {
-		w.exec(w.event, e.AlertID, millis(e.At), e.Kind, e.By, e.Channel, e.Text)
+		w.exec(w.event, e.AlertID, database.Millis(e.At), e.Kind, e.By, e.Channel, e.Text)
 	}
 }
 
@@ -126,20 +127,20 @@ func (w *writer) notification(n *alert.Notification) {
 	if len(n.AlertIDs) > 0 {
 		first = n.AlertIDs[0]
 	}
-	w.exec(w.owe, n.Key, n.Channel, first, millis(n.OwedAt), countsAs, w.json(n))
+	w.exec(w.owe, n.Key, n.Channel, first, database.Millis(n.OwedAt), countsAs, w.json(n))
 }
 
 func (w *writer) outcome(o alert.Outcome) {
 	if w.err != nil {
 		return
 	}
-	failed, settledAt := 0, millis(o.At)
+	failed, settledAt := 0, database.Millis(o.At)
 	if o.State == alert.Unsettled {
 		failed, settledAt = 1, 0
 	}
 	result, err := w.tx.ExecContext(w.ctx, `UPDATE outbox SET
 		state = ?, settled_at = ?, answer = ?, next_try = ?, attempts = attempts + ?
-		WHERE key = ? AND state = 'pending'`, o.State, settledAt, o.Text, millis(o.NextTry), failed, o.Key)
+		WHERE key = ? AND state = 'pending'`, o.State, settledAt, o.Text, database.Millis(o.NextTry), failed, o.Key)
 	if err != nil {
 		w.err = err
 
@@ -155,6 +156,6 @@ func (w *writer) outcome(o alert.Outcome) {
 	if o.Recovered {
 		_, w.err = w.tx.ExecContext(w.ctx, `UPDATE outbox SET next_try = ?1
 			WHERE state = 'pending' AND next_try > ?1 AND channel = (SELECT channel FROM outbox WHERE key = ?2)`,
-			millis(o.At), o.Key)
+			database.Millis(o.At), o.Key)
 	}
 }

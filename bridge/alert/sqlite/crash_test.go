@@ -199,7 +199,7 @@ func TestAKilledCommitLeavesNothing(t *testing.T) {
 		}
 		s := openAt(t, path)
 		var halves int
-		if err := s.read.QueryRowContext(t.Context(), `SELECT count(*), coalesce(sum(
+		if err := s.db.Read.QueryRowContext(t.Context(), `SELECT count(*), coalesce(sum(
 			(SELECT count(*) FROM events WHERE alert_id = a.id) != 1 OR (SELECT count(*) FROM outbox WHERE key = a.id) != 1
 			), 0) FROM alerts AS a`).Scan(&alerts, &halves); err != nil {
 			t.Fatal(err)

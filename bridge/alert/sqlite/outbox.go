@@ -9,16 +9,17 @@ import (
 	"time"
 
 	"llmwatch/bridge/alert"
+	"llmwatch/internal/database"
 )
 
 // Sent implements alert.Store.
 func (s *Store) Sent(ctx context.Context, since time.Time) (alert.History, error) {
-	sent, err := collect(ctx, s.read, func(rows *sql.Rows) (time.Time, error) {
+	sent, err := database.Collect(ctx, s.db.Read, func(rows *sql.Rows) (time.Time, error) {
 		var at int64
 		err := rows.Scan(&at)
 
-		return moment(at), err
-	}, `SELECT owed_at FROM outbox WHERE owed_at > ? AND counts_as != '' GROUP BY counts_as`, millis(since))
+		return database.Moment(at), err
+	}, `SELECT owed_at FROM outbox WHERE owed_at > ? AND counts_as != '' GROUP BY counts_as`, database.Millis(since))
 	if err != nil {
 		return nil, fmt.Errorf("read what was sent: %w", err)
 	}
@@ -33,12 +34,12 @@ func (s *Store) NextDue(ctx context.Context, channel string, now time.Time) (*al
 	var p alert.Pending
 	var nextTry int64
 	var body []byte
-	row := s.read.QueryRowContext(ctx, `SELECT body, attempts, next_try FROM outbox AS o
+	row := s.db.Read.QueryRowContext(ctx, `SELECT body, attempts, next_try FROM outbox AS o
 		WHERE state = 'pending' AND channel = ?1 AND (attempts < ?2 OR next_try <= ?3)
 		AND NOT EXISTS (SELECT 1 FROM outbox WHERE state = 'pending' AND channel = ?1 AND alert_id = o.alert_id AND seq < o.seq)
-		ORDER BY seq LIMIT 1`, channel, alert.OvertakenAfter, millis(now))
+		ORDER BY seq LIMIT 1`, channel, alert.OvertakenAfter, database.Millis(now))
 	err := row.Scan(&body, &p.Attempts, &nextTry)
-	if err == nil && nextTry <= millis(now) {
+	if err == nil && nextTry <= database.Millis(now) {
 		err = json.Unmarshal(body, &p.Notification)
 	} else if err == nil || errors.Is(err, sql.ErrNoRows) {
 		wake, err := s.nextTry(ctx, channel, now)
@@ -55,18 +56,18 @@ func (s *Store) NextDue(ctx context.Context, channel string, now time.Time) (*al
 // nextTry is when the channel has something due again, given that nothing is.
 func (s *Store) nextTry(ctx context.Context, channel string, now time.Time) (time.Time, error) {
 	var at int64
-	row := s.read.QueryRowContext(ctx, `SELECT coalesce(min(next_try), 0) FROM outbox
-		WHERE state = 'pending' AND channel = ? AND next_try > ?`, channel, millis(now))
+	row := s.db.Read.QueryRowContext(ctx, `SELECT coalesce(min(next_try), 0) FROM outbox
+		WHERE state = 'pending' AND channel = ? AND next_try > ?`, channel, database.Millis(now))
 	if err := row.Scan(&at); err != nil {
 		return time.Time{}, fmt.Errorf("read when %s is next due: %w", channel, err)
 	}
 
-	return moment(at), nil
+	return database.Moment(at), nil
 }
 
 // Overdue implements alert.Store.
 func (s *Store) Overdue(ctx context.Context, then time.Time, limit int) ([]alert.Pending, error) {
-	overdue, err := collect(ctx, s.read, func(rows *sql.Rows) (alert.Pending, error) {
+	overdue, err := database.Collect(ctx, s.db.Read, func(rows *sql.Rows) (alert.Pending, error) {
 		var p alert.Pending
 		var body sql.RawBytes
 		if err := rows.Scan(&body, &p.Attempts); err != nil {
@@ -74,7 +75,7 @@ func (s *Store) Overdue(ctx context.Context, then time.Time, limit int) ([]alert
 		}
 
 		return p, json.Unmarshal(body, &p.Notification)
-	}, `SELECT body, attempts FROM outbox WHERE state = 'pending' AND owed_at < ? ORDER BY seq LIMIT ?`, millis(then), limit)
+	}, `SELECT body, attempts FROM outbox WHERE state = 'pending' AND owed_at < ? ORDER BY seq LIMIT ?`, database.Millis(then), limit)
 	if err != nil {
 		return nil, fmt.Errorf("read overdue notifications: %w", err)
 	}
@@ -88,7 +89,7 @@ func (s *Store) Backlog(ctx context.Context) (map[string]int, error) {
 		channel string
 		pending int
 	}
-	all, err := collect(ctx, s.read, func(rows *sql.Rows) (b backlog, err error) {
+	all, err := database.Collect(ctx, s.db.Read, func(rows *sql.Rows) (b backlog, err error) {
 		err = rows.Scan(&b.channel, &b.pending)
 
 		return b, err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"llmwatch/bridge/alert"
+	"llmwatch/internal/database"
 )
 
 const selectRules = `SELECT name, description, severity, expr, for_ms, cooldown_ms, labels, annotations, disabled,
@@ -15,7 +16,7 @@ const selectRules = `SELECT name, description, severity, expr, for_ms, cooldown_
 
 // Rules implements alert.RuleStore.
 func (s *Store) Rules(ctx context.Context) ([]alert.Rule, error) {
-	rules, err := collect(ctx, s.read, scanRule, selectRules+` ORDER BY name`)
+	rules, err := database.Collect(ctx, s.db.Read, scanRule, selectRules+` ORDER BY name`)
 	if err != nil {
 		return nil, fmt.Errorf("read rules: %w", err)
 	}
@@ -25,7 +26,7 @@ func (s *Store) Rules(ctx context.Context) ([]alert.Rule, error) {
 
 // Rule implements alert.RuleStore.
 func (s *Store) Rule(ctx context.Context, name string) (alert.Rule, error) {
-	rules, err := collect(ctx, s.read, scanRule, selectRules+` WHERE name = ?`, name)
+	rules, err := database.Collect(ctx, s.db.Read, scanRule, selectRules+` WHERE name = ?`, name)
 	if err == nil && len(rules) == 0 {
 		err = alert.ErrNotFound
 	}
@@ -40,7 +41,7 @@ func (s *Store) Rule(ctx context.Context, name string) (alert.Rule, error) {
 func (s *Store) CreateRule(ctx context.Context, r alert.Rule) error {
 	return s.changeRule(ctx, "create", r, alert.ErrExists, `INSERT INTO rules
 		(name, description, severity, expr, for_ms, cooldown_ms, labels, annotations, disabled, updated_at, created_at)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`, millis(r.CreatedAt))
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`, database.Millis(r.CreatedAt))
 }
 
 // UpdateRule implements alert.RuleStore.
@@ -63,7 +64,7 @@ func (s *Store) changeRule(ctx context.Context, verb string, r alert.Rule, uncha
 	}
 	args := append([]any{
 		r.Name, r.Description, r.Severity, r.Expr, r.For.Milliseconds(), r.Cooldown.Milliseconds(),
-		string(labels), string(annotations), r.Disabled, millis(r.UpdatedAt),
+		string(labels), string(annotations), r.Disabled, database.Millis(r.UpdatedAt),
 	}, more...)
 
 	return s.execOne(ctx, fmt.Sprintf("%s rule %q", verb, r.Name), unchanged, query, args...)
@@ -75,7 +76,7 @@ func (s *Store) DeleteRule(ctx context.Context, name string) error {
 }
 
 func (s *Store) execOne(ctx context.Context, what string, unchanged error, query string, args ...any) error {
-	result, err := s.write.ExecContext(ctx, query, args...)
+	result, err := s.db.Write.ExecContext(ctx, query, args...)
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
@@ -99,7 +100,7 @@ func scanRule(rows *sql.Rows) (alert.Rule, error) {
 		return r, err
 	}
 	r.For, r.Cooldown = time.Duration(hold)*time.Millisecond, time.Duration(cooldown)*time.Millisecond
-	r.CreatedAt, r.UpdatedAt = moment(created), moment(updated)
+	r.CreatedAt, r.UpdatedAt = database.Moment(created), database.Moment(updated)
 	if err := json.Unmarshal(labels, &r.Labels); err != nil {
 		return r, err
 	}

@@ -2,174 +2,27 @@ package sqlite
 
 import (
 	"context"
-	"database/sql"
 	"embed"
-	"errors"
-	"fmt"
-	"io/fs"
-	"net/url"
-	"os"
-	"path/filepath"
-	"time"
 
-	// The driver registers itself as "sqlite".
-	_ "modernc.org/sqlite"
+	"llmwatch/internal/database"
 )
-
-// component is the name of this package's tables in the table of schema
-// versions.
-const component = "alert"
-
-// readers bounds the connections that read.
-const readers = 4
 
 //go:embed migrations/*.sql
 var migrations embed.FS
 
 // Store implements alert.Store and alert.RuleStore. Create it with Open.
-type Store struct {
-	// write has one connection: SQLite takes one writer at a time, and waiting
-	// here is fair, unlike in the database.
-	write *sql.DB
-	read  *sql.DB
-}
+type Store struct{ db *database.DB }
 
 // Open opens the database in that file, creates it where it does not exist, and
 // brings its schema up to date. A database of a newer llmwatch is refused.
 func Open(ctx context.Context, path string) (*Store, error) {
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return nil, fmt.Errorf("find the alert database: %w", err)
-	}
-	// What it holds is for its owner alone. SQLite gives the files beside it the
-	// same permissions.
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if err == nil {
-		err = file.Close()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("create the alert database: %w", err)
-	}
-	// In WAL mode synchronous=FULL syncs the log once a commit, so that what was
-	// told to a person or a source as kept survives a loss of power.
-	write, err := connect(path, 1, "_txlock=immediate", "_pragma=journal_mode(WAL)", "_pragma=synchronous(FULL)")
-	if err != nil {
-		return nil, fmt.Errorf("open the alert database %s: %w", path, err)
-	}
-	if err := migrate(ctx, write); err != nil {
-		return nil, errors.Join(fmt.Errorf("prepare the alert database %s: %w", path, err), write.Close())
-	}
-	read, err := connect(path, readers, "_pragma=query_only(1)")
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open the alert database %s: %w", path, err), write.Close())
-	}
-
-	return &Store{write: write, read: read}, nil
-}
-
-func connect(path string, connections int, options ...string) (*sql.DB, error) {
-	dsn := url.URL{Scheme: "file", Path: path, RawQuery: "_pragma=busy_timeout(5000)"}
-	for _, o := range options {
-		dsn.RawQuery += "&" + o
-	}
-	db, err := sql.Open("sqlite", dsn.String())
+	db, err := database.Open(ctx, path, database.Schema{Component: "alert", Migrations: migrations})
 	if err != nil {
 		return nil, err
 	}
-	db.SetMaxOpenConns(connections)
-	db.SetMaxIdleConns(connections)
 
-	return db, nil
+	return &Store{db}, nil
 }
 
 // Close releases the database. Nothing may use the Store any more.
-func (s *Store) Close() error { return errors.Join(s.read.Close(), s.write.Close()) }
-
-// migrate applies the migrations that the database lacks, each in a transaction
-// of its own together with the version it leads to.
-func migrate(ctx context.Context, db *sql.DB) error {
-	if _, err := db.ExecContext(ctx,
-		`CREATE TABLE IF NOT EXISTS schema_versions (component TEXT PRIMARY KEY, version INTEGER NOT NULL) STRICT`); err != nil {
-		return fmt.Errorf("create the table of schema versions: %w", err)
-	}
-	names, err := fs.Glob(migrations, "migrations/*.sql") // In the order of their numbers.
-	if err != nil {
-		return err
-	}
-	for {
-		done, err := migrateOnce(ctx, db, names)
-		if err != nil || done {
-			return err
-		}
-	}
-}
-
-// migrateOnce applies the next migration. The version is read in the same
-// transaction, since another process may be at it too.
-func migrateOnce(ctx context.Context, db *sql.DB, names []string) (done bool, err error) {
-	err = inTransaction(ctx, db, func(tx *sql.Tx) error {
-		var version int
-		row := tx.QueryRowContext(ctx, `SELECT version FROM schema_versions WHERE component = ?`, component)
-		if err := row.Scan(&version); err != nil && !errors.Is(err, sql.ErrNoRows) {
-			return fmt.Errorf("read the schema version: %w", err)
-		}
-		if version > len(names) {
-			return fmt.Errorf("its schema has version %d, and this llmwatch knows %d: run the newer llmwatch that wrote it",
-				version, len(names))
-		}
-		if done = version == len(names); done {
-			return nil
-		}
-		script, err := migrations.ReadFile(names[version])
-		if err != nil {
-			return err
-		}
-		if _, err := tx.ExecContext(ctx, string(script)); err != nil {
-			return fmt.Errorf("apply %s: %w", names[version], err)
-		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO schema_versions VALUES (?1, ?2)
-			ON CONFLICT (component) DO UPDATE SET version = ?2`, component, version+1)
-
-		return err
-	})
-
-	return done, err
-}
-
-// inTransaction keeps all that do writes, or nothing where it fails.
-func inTransaction(ctx context.Context, db *sql.DB, do func(tx *sql.Tx) error) error {
-	tx, err := db.BeginTx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("begin a transaction: %w", err)
-	}
-	if err := do(tx); err != nil {
-		if rollback := tx.Rollback(); rollback != nil && !errors.Is(rollback, sql.ErrTxDone) {
-			err = errors.Join(err, fmt.Errorf("roll back: %w", rollback))
-		}
-
-		return err
-	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("commit: %w", err)
-	}
-
-	return nil
-}
-
-// millis is a time as columns hold it, 0 for the zero time.
-func millis(t time.Time) int64 {
-	if t.IsZero() {
-		return 0
-	}
-
-	return t.UnixMilli()
-}
-
-// moment is the time of a column.
-func moment(millis int64) time.Time {
-	if millis == 0 {
-		return time.Time{}
-	}
-
-	return time.UnixMilli(millis).UTC()
-}
+func (s *Store) Close() error { return s.db.Close() }

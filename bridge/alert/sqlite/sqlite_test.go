@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"llmwatch/bridge/alert"
+	"llmwatch/internal/database"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -411,7 +412,7 @@ func TestOpen(t *testing.T) {
 		t.Parallel()
 		path := filepath.Join(t.TempDir(), "llmwatch.db")
 		s := openAt(t, path)
-		execute(t, s.write, `UPDATE schema_versions SET version = 99`)
+		execute(t, s.db.Write, `UPDATE schema_versions SET version = 99`)
 		_, err := Open(ctx, path)
 		if err == nil || !strings.Contains(err.Error(), "version 99") || !strings.Contains(err.Error(), "run the newer llmwatch") {
 			t.Errorf("error %v, want one that says which version and what to do", err)
@@ -441,11 +442,11 @@ func TestOpen(t *testing.T) {
 		s := open(t)
 		for pragma, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "busy_timeout": "5000"} {
 			var got string
-			if err := s.write.QueryRowContext(ctx, `PRAGMA `+pragma).Scan(&got); err != nil || got != want {
+			if err := s.db.Write.QueryRowContext(ctx, `PRAGMA `+pragma).Scan(&got); err != nil || got != want {
 				t.Errorf("%s is %s, error %v; want %s", pragma, got, err, want)
 			}
 		}
-		if _, err := s.read.ExecContext(ctx, `DELETE FROM alerts`); err == nil {
+		if _, err := s.db.Read.ExecContext(ctx, `DELETE FROM alerts`); err == nil {
 			t.Error("a reader may write")
 		}
 	})
@@ -454,7 +455,7 @@ func TestOpen(t *testing.T) {
 // openRaw opens a database without looking at its schema.
 func openRaw(t *testing.T, path string) *sql.DB {
 	t.Helper()
-	db, err := connect(path, 1)
+	db, err := database.Connect(path, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
