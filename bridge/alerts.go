@@ -21,6 +21,7 @@ type Alerts interface {
 	Observer
 	Acknowledge(ctx context.Context, id, by, comment string, lasts time.Duration) (alert.Alert, error)
 	Test(ctx context.Context, channel string) (alert.Result, error)
+	Subscribe() (changes <-chan alert.Alert, cancel func())
 }
 
 // alertView is an alert as the API shows it.
@@ -123,17 +124,11 @@ const historyPage = 100
 
 // alertHistory lists resolved ones too, page by page.
 func (s *server) alertHistory(w http.ResponseWriter, r *http.Request) error {
-	filter, err := alertFilter(r, historyPage, append([]alert.Status{alert.Resolved}, unresolved...)...)
+	filter, err := s.historyFilter(r)
 	if err != nil {
 		return err
 	}
-	q := r.URL.Query()
-	filter.Cursor = q.Get("cursor")
-	for name, into := range map[string]*time.Time{"since": &filter.Since, "until": &filter.Until} {
-		if *into, err = moment(q, name, s.Now()); err != nil {
-			return err
-		}
-	}
+	filter.Cursor = r.URL.Query().Get("cursor")
 	page, err := s.AlertStore.List(r.Context(), filter)
 	if errors.Is(err, alert.ErrBadCursor) {
 		return invalidParameter(fmt.Sprintf("cursor must be the next_cursor of the page before, got %q", short(filter.Cursor)))
@@ -150,6 +145,21 @@ func (s *server) alertHistory(w http.ResponseWriter, r *http.Request) error {
 	}
 
 	return answerJSON(w, answer)
+}
+
+// historyFilter reads the parameters of the history but its cursor.
+func (s *server) historyFilter(r *http.Request) (alert.Filter, error) {
+	filter, err := alertFilter(r, historyPage, append([]alert.Status{alert.Resolved}, unresolved...)...)
+	if err != nil {
+		return alert.Filter{}, err
+	}
+	for name, into := range map[string]*time.Time{"since": &filter.Since, "until": &filter.Until} {
+		if *into, err = moment(r.URL.Query(), name, s.Now()); err != nil {
+			return alert.Filter{}, err
+		}
+	}
+
+	return filter, nil
 }
 
 // alertFilter reads the parameters that both lists have.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -59,6 +60,8 @@ type Options struct {
 	// Registerer receives the metrics of the API itself.
 	Registerer prometheus.Registerer
 	Logger     *slog.Logger
+	// Stopping is closed when event streams must end; nil is never.
+	Stopping <-chan struct{}
 	// Now is the clock, time.Now where nil.
 	Now func() time.Time
 }
@@ -67,6 +70,8 @@ type server struct {
 	Options
 	cache      *cache
 	lastHealth memo
+	samples    sampleWatch
+	streams    atomic.Int64 // Those that are open.
 	started    time.Time
 }
 
@@ -119,6 +124,11 @@ func (s *server) paths() map[string]endpoints {
 		"/alerts/{id}/acknowledge": {http.MethodPost: s.acknowledge},
 		"/notifications/test":      {http.MethodPost: s.notifyTest},
 		"/webhooks/alertmanager":   {http.MethodPost: s.webhook},
+		"/events":                  {http.MethodGet: s.events},
+		"/export/system":           {http.MethodGet: s.exportSystem},
+		"/export/api":              {http.MethodGet: s.exportAPI},
+		"/export/app":              {http.MethodGet: s.exportApp},
+		"/export/alerts":           {http.MethodGet: s.exportAlerts},
 		"/openapi.yaml":            {http.MethodGet: s.openAPI},
 	}
 	for path, receiver := range s.Receivers {
@@ -172,7 +182,11 @@ func (s *server) answer(h handler, w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		return
 	}
-	WriteError(w, s.explain(r, err))
+	shown := s.explain(r, err)
+	if begun(w) {
+		panic(http.ErrAbortHandler) // Half an answer must not look whole.
+	}
+	WriteError(w, shown)
 }
 
 // explain decides what the caller sees of an error and logs what only the

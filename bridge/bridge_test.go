@@ -33,6 +33,9 @@ import (
 func TestMain(m *testing.M) {
 	// The document describes itself as text, not as what the text means.
 	openapi3filter.RegisterBodyDecoder("application/yaml", openapi3filter.PlainBodyDecoder)
+	openapi3filter.RegisterBodyDecoder("text/event-stream", openapi3filter.PlainBodyDecoder)
+	// Its own decoder takes the cells apart, and the document only says text.
+	openapi3filter.RegisterBodyDecoder("text/csv", openapi3filter.PlainBodyDecoder)
 	goleak.VerifyTestMain(m)
 }
 
@@ -293,15 +296,18 @@ func TestDocumentAndRouterHaveTheSamePaths(t *testing.T) {
 	}
 }
 
-// readable returns all paths that answer GET, with an alert's id where they
-// want one.
+// endless are the paths whose answers have no end.
+var endless = []string{"/events"}
+
+// readable returns all paths that answer GET with an end, with an alert's id where
+// they want one.
 func (b *bench) readable() []string {
 	b.t.Helper()
 
 	b.fire(seen("readable", "low", longAgo))
 	var paths []string
 	for path, methods := range (&server{}).paths() {
-		if methods[http.MethodGet] != nil {
+		if methods[http.MethodGet] != nil && !slices.Contains(endless, path) {
 			paths = append(paths, strings.ReplaceAll(path, "{id}", "readable_20240115"))
 		}
 	}

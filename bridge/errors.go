@@ -31,6 +31,7 @@ const (
 	CodeBadRequest            = "bad_request"
 	CodeResolved              = "already_resolved"
 	CodeTooLarge              = "body_too_large"
+	CodeTooMany               = "too_many_requests"
 )
 
 func invalidParameter(message string) error {

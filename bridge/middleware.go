@@ -96,12 +96,12 @@ func (o *observer) wrap(next http.Handler) http.Handler {
 		sw := &statusWriter{ResponseWriter: w}
 		r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
 		defer func() {
-			p, begun := recover(), sw.status != 0
-			if p != nil {
+			p, cut := recover(), sw.status != 0
+			if p != nil && p != http.ErrAbortHandler { //nolint:errorlint // As net/http compares it.
 				o.recovered(sw, r, p)
 			}
 			o.observe(r, x, sw, o.now().Sub(begin))
-			if p != nil && begun {
+			if p != nil && cut {
 				panic(http.ErrAbortHandler) // Half an answer must not look whole.
 			}
 		}()
@@ -149,6 +149,13 @@ type statusWriter struct {
 	http.ResponseWriter
 	status int
 	size   int64
+}
+
+// begun reports whether w's answer is under way.
+func begun(w http.ResponseWriter) bool {
+	sw, ok := w.(*statusWriter)
+
+	return ok && sw.status != 0
 }
 
 func (w *statusWriter) WriteHeader(status int) {

@@ -30,6 +30,8 @@ type port struct {
 	server   *http.Server
 	handler  atomic.Pointer[http.Handler]
 	failed   chan error
+	// closing is closed when the port begins to close, for answers without end.
+	closing chan struct{}
 }
 
 // listen opens the port.
@@ -38,7 +40,7 @@ func listen(address string, logger *slog.Logger) (*port, error) {
 	if err != nil {
 		return nil, &ConfigError{fmt.Errorf("opening the port: %w", err)}
 	}
-	p := &port{listener: documentedErrors{l}, failed: make(chan error, 1)}
+	p := &port{listener: documentedErrors{l}, failed: make(chan error, 1), closing: make(chan struct{})}
 	p.handle(http.HandlerFunc(notReady))
 	p.server = &http.Server{
 		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*p.handler.Load()).ServeHTTP(w, r) }),
@@ -47,6 +49,7 @@ func listen(address string, logger *slog.Logger) (*port, error) {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
+	p.server.RegisterOnShutdown(func() { close(p.closing) })
 
 	return p, nil
 }

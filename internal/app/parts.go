@@ -95,6 +95,7 @@ func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
 			},
 			Registerer: out.registry,
 			Logger:     logger,
+			Stopping:   a.port.closing,
 		}))
 
 		return nil
@@ -162,6 +163,7 @@ func NewBridge(cfg Config, logger *slog.Logger) (*App, error) {
 			},
 			Registerer: registry,
 			Logger:     logger,
+			Stopping:   a.port.closing,
 		}))
 
 		return nil
