@@ -6,7 +6,7 @@ COMMIT      ?= $(shell git rev-parse HEAD 2>/dev/null)
 LDFLAGS      = -s -w -X main.buildVersion=$(VERSION) -X main.buildCommit=$(COMMIT)
 LINT_BIN     = .cache/golangci-lint
 # The programs that tests compare against, by package name.
-TEST_PACKAGES = prometheus prometheus-alertmanager
+TEST_PACKAGES = prometheus prometheus-alertmanager prometheus-node-exporter
 BENCH_PACKAGES = prometheus prometheus-node-exporter
 
 # The end-to-end tests measure time: they run after the others and not beside them.

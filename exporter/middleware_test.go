@@ -148,8 +148,15 @@ func TestMiddlewareCountsBytes(t *testing.T) {
 func exchangeOver(t *testing.T, registry *prometheus.Registry, handler http.Handler, requests func(*http.Client, string)) {
 	t.Helper()
 
-	server := httptest.NewServer(newTestAPI(t, registry, APIOptions{}).Middleware(handler))
-	defer server.Close() // Waits for the handlers.
+	measured := newTestAPI(t, registry, APIOptions{}).Middleware(handler)
+	var handled sync.WaitGroup
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handled.Add(1)
+		defer handled.Done()
+		measured.ServeHTTP(w, r)
+	}))
+	defer handled.Wait() // Close does not wait for the handlers of hijacked connections.
+	defer server.Close()
 	defer server.Client().CloseIdleConnections()
 	requests(server.Client(), server.URL+"/")
 }
