@@ -249,6 +249,9 @@ func (s *server) acknowledge(w http.ResponseWriter, r *http.Request) error {
 			return invalidParameter(fmt.Sprintf("expires_in must be a duration such as 30m or 2h, got %q", short(ask.Expires)))
 		}
 	}
+	if caller := exchangeOf(r.Context()).caller; caller != nil {
+		ask.By = caller.Name // Whoever is known cannot sign for somebody else.
+	}
 	if ask.By == "" {
 		ask.By = nobody
 	}

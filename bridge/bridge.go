@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -57,6 +58,8 @@ type Options struct {
 	// Mounts are handlers of other packages, by path; one that ends with a
 	// slash takes everything below it.
 	Mounts map[string]http.Handler
+	// Access says who is let in; nil lets everybody.
+	Access Access
 	// Registerer receives the metrics of the API itself.
 	Registerer prometheus.Registerer
 	Logger     *slog.Logger
@@ -64,6 +67,8 @@ type Options struct {
 	Stopping <-chan struct{}
 	// Now is the clock, time.Now where nil.
 	Now func() time.Time
+
+	tableOfTest []Route // Routes where nil.
 }
 
 type server struct {
@@ -88,21 +93,33 @@ func New(opts Options) http.Handler {
 	// variables.
 	paths := s.paths()
 	for _, path := range slices.Sorted(maps.Keys(paths)) {
-		router.Handle(Base+path, s.dispatch(paths[path]))
+		router.Handle(Base+path, s.dispatch(Base+path, paths[path]))
 	}
-	router.Handle(v2Alerts, s.dispatch(endpoints{http.MethodGet: plain(s.getV2), http.MethodPost: plain(s.postV2)}))
-	router.Handle(v2Status, s.dispatch(endpoints{http.MethodGet: plain(s.statusV2)}))
-	// The router takes the first match: what is below another mount comes before it.
-	for _, path := range slices.Backward(slices.Sorted(maps.Keys(opts.Mounts))) {
-		if strings.HasSuffix(path, "/") {
-			router.PathPrefix(path).Handler(opts.Mounts[path])
-		} else {
-			router.Path(path).Handler(opts.Mounts[path])
-		}
-	}
-	router.NotFoundHandler = http.HandlerFunc(NotFound)
+	router.Handle(v2Alerts, s.dispatch(v2Alerts, endpoints{http.MethodGet: plain(s.getV2), http.MethodPost: plain(s.postV2)}))
+	router.Handle(v2Status, s.dispatch(v2Status, endpoints{http.MethodGet: plain(s.statusV2)}))
+	s.mount(router)
+	router.NotFoundHandler = s.guardNothing()
 
 	return newObserver(opts.Logger, opts.Registerer, opts.Now).wrap(router)
+}
+
+// mount adds what other packages serve.
+func (s *server) mount(router *mux.Router) {
+	mounts := map[string]http.Handler{}
+	for _, mount := range slices.Sorted(maps.Keys(s.Mounts)) { // The deeper one has the last word.
+		for _, path := range below(s.routes(), mount) {
+			mounts[path] = s.Mounts[mount]
+		}
+	}
+	// The router takes the first match: what is below another mount comes before it.
+	for _, path := range slices.Backward(slices.Sorted(maps.Keys(mounts))) {
+		h := s.guard(path, methodsOf(s.routes(), path), mounts[path])
+		if strings.HasSuffix(path, "/") {
+			router.PathPrefix(path).Handler(h)
+		} else {
+			router.Path(path).Handler(h)
+		}
+	}
 }
 
 // endpoints are the handlers of one path by method.
@@ -129,6 +146,9 @@ func (s *server) paths() map[string]endpoints {
 		"/export/api":              {http.MethodGet: s.exportAPI},
 		"/export/app":              {http.MethodGet: s.exportApp},
 		"/export/alerts":           {http.MethodGet: s.exportAlerts},
+		"/login":                   {http.MethodPost: s.login},
+		"/logout":                  {http.MethodPost: s.logout},
+		"/session":                 {http.MethodGet: s.session},
 		"/openapi.yaml":            {http.MethodGet: s.openAPI},
 	}
 	for path, receiver := range s.Receivers {
@@ -143,23 +163,20 @@ func (s *server) paths() map[string]endpoints {
 
 // dispatch chooses by method here and not in the router, whose answer to a
 // wrong method depends on which routes it happens to try afterwards.
-func (s *server) dispatch(methods endpoints) http.Handler {
+func (s *server) dispatch(path string, methods endpoints) http.Handler {
 	if get, ok := methods[http.MethodGet]; ok {
 		methods[http.MethodHead] = get
 	}
-	allowed := strings.Join(slices.Sorted(maps.Keys(methods)), ", ")
-
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if h, ok := methods[r.Method]; ok {
-			s.answer(h, w, r)
-			return
+	needs := methodsOf(s.routes(), path)
+	for method := range methods {
+		if _, ok := needs[method]; !ok {
+			panic(fmt.Sprintf("%s %s is not in the table of bridge/routes.go, which says who may use it", method, path))
 		}
-		w.Header().Set("Allow", allowed)
-		WriteError(w, &Error{
-			http.StatusMethodNotAllowed, CodeMethodNotAllowed,
-			short(r.URL.Path) + " answers " + allowed + ", not " + short(r.Method),
-		})
-	})
+	}
+	served := maps.Clone(needs)
+	maps.DeleteFunc(served, func(method string, _ Need) bool { return methods[method] == nil })
+
+	return s.guard(path, served, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.answer(methods[r.Method], w, r) }))
 }
 
 // handler answers a request or returns why it cannot.

@@ -187,6 +187,12 @@ func put(t testing.TB, m *fakeMetrics, change func(*Options)) *bench {
 	if change != nil {
 		change(&opts)
 	}
+	opts.tableOfTest = append(opts.tableOfTest, Routes...)
+	for mount := range opts.Mounts { // Tests mount what llmwatch does not have.
+		if !slices.ContainsFunc(opts.tableOfTest, func(r Route) bool { return r.Path == mount }) {
+			opts.tableOfTest = append(opts.tableOfTest, Route{mount, get(NeedRead)})
+		}
+	}
 	b.handler = New(opts)
 
 	return b

@@ -32,6 +32,7 @@ const (
 	CodeResolved              = "already_resolved"
 	CodeTooLarge              = "body_too_large"
 	CodeTooMany               = "too_many_requests"
+	CodeUnsupportedMedia      = "unsupported_media_type"
 )
 
 func invalidParameter(message string) error {

@@ -26,6 +26,10 @@ var acceptableID = regexp.MustCompile(`^[A-Za-z0-9._:/+=-]{1,128}$`)
 type exchange struct {
 	id    string
 	route string // The template of the route, never a raw path.
+	// caller is who was let in, nil where nobody is asked; done is told what was
+	// answered, nil where nobody wants to know.
+	caller *Caller
+	done   func(status int)
 }
 
 type exchangeKey struct{}
@@ -122,6 +126,9 @@ func (o *observer) recovered(w *statusWriter, r *http.Request, p any) {
 func (o *observer) observe(r *http.Request, x *exchange, w *statusWriter, took time.Duration) {
 	if w.status == 0 {
 		w.status = http.StatusOK
+	}
+	if x.done != nil {
+		x.done(w.status)
 	}
 	o.requests.WithLabelValues(x.route, method(r.Method), strconv.Itoa(w.status)).Inc()
 	o.duration.WithLabelValues(x.route).Observe(took.Seconds())
