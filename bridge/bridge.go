@@ -36,6 +36,7 @@ type Metrics interface {
 	Overview(ctx context.Context) (metrics.Overview, error)
 	Firing(ctx context.Context) ([]metrics.FiringAlert, error)
 	Newest(ctx context.Context) (time.Time, error)
+	Rules(ctx context.Context) (map[string]metrics.RuleState, error)
 }
 
 // Options says what the API is made of.
@@ -46,6 +47,8 @@ type Options struct {
 	Alerts     Alerts
 	AlertStore alert.Store
 	Channels   []string
+	// Rules are the alert rules.
+	Rules Rules
 	// Version is shown to Alertmanager's clients.
 	Version string
 	// Interval is the collection interval, the longest that an answer is kept.
@@ -139,6 +142,8 @@ func (s *server) paths() map[string]endpoints {
 		"/alerts/history":          {http.MethodGet: s.alertHistory},
 		"/alerts/{id}":             {http.MethodGet: s.alert},
 		"/alerts/{id}/acknowledge": {http.MethodPost: s.acknowledge},
+		"/rules":                   {http.MethodGet: s.rules, http.MethodPost: s.createRule},
+		"/rules/{name}":            {http.MethodGet: s.rule, http.MethodPut: s.putRule, http.MethodDelete: s.deleteRule},
 		"/notifications/test":      {http.MethodPost: s.notifyTest},
 		"/webhooks/alertmanager":   {http.MethodPost: s.webhook},
 		"/events":                  {http.MethodGet: s.events},

@@ -52,6 +52,7 @@ type fakeMetrics struct {
 	overview func() (metrics.Overview, error)
 	firing   func(ctx context.Context) ([]metrics.FiringAlert, error)
 	newest   func() (time.Time, error)
+	rules    func() (map[string]metrics.RuleState, error)
 	asked    atomic.Int64 // Counts calls of all methods.
 }
 
@@ -133,6 +134,15 @@ func (f *fakeMetrics) Newest(context.Context) (time.Time, error) {
 	return noon, nil
 }
 
+func (f *fakeMetrics) Rules(context.Context) (map[string]metrics.RuleState, error) {
+	f.asked.Add(1)
+	if f.rules != nil {
+		return f.rules()
+	}
+
+	return nil, nil
+}
+
 // firing is an alert that fired then.
 func firing(name, severity string, fired time.Time) metrics.FiringAlert {
 	return metrics.FiringAlert{
@@ -182,6 +192,7 @@ func put(t testing.TB, m *fakeMetrics, change func(*Options)) *bench {
 		Metrics: m, Interval: interval, Registerer: b.reg,
 		Alerts: b.manager, AlertStore: b.store, Channels: []string{"broken", "mail"}, Version: "v1.2.3",
 		Logger: slog.New(slog.NewJSONHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Rules:  ruleSet(t, b.store, func() error { return nil }),
 		Now:    b.now,
 	}
 	if change != nil {
@@ -209,7 +220,7 @@ func (b *bench) do(r *http.Request) *http.Response {
 	w := httptest.NewRecorder()
 	b.handler.ServeHTTP(w, r)
 	resp := w.Result()
-	if (r.Method == http.MethodGet || r.Method == http.MethodPost) && strings.HasPrefix(r.URL.Path, Base) {
+	if r.Method != http.MethodHead && strings.HasPrefix(r.URL.Path, Base) {
 		conforms(b.t, r, resp, w.Body.Bytes())
 	}
 
@@ -314,7 +325,7 @@ func (b *bench) readable() []string {
 	var paths []string
 	for path, methods := range (&server{}).paths() {
 		if methods[http.MethodGet] != nil && !slices.Contains(endless, path) {
-			paths = append(paths, strings.ReplaceAll(path, "{id}", "readable_20240115"))
+			paths = append(paths, strings.NewReplacer("{id}", "readable_20240115", "{name}", "cpu").Replace(path))
 		}
 	}
 

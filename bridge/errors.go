@@ -33,6 +33,10 @@ const (
 	CodeTooLarge              = "body_too_large"
 	CodeTooMany               = "too_many_requests"
 	CodeUnsupportedMedia      = "unsupported_media_type"
+	CodeExists                = "already_exists"
+	CodeDefaultRule           = "default_rule"
+	CodeReadOnly              = "read_only"
+	CodeRulesNotLoaded        = "rules_not_loaded"
 )
 
 func invalidParameter(message string) error {

@@ -59,6 +59,8 @@ var Routes = []Route{
 	{Base + "/alerts/history", get(NeedRead)},
 	{Base + "/alerts/{id}", get(NeedRead)},
 	{Base + "/alerts/{id}/acknowledge", post(NeedAcknowledge)},
+	{Base + "/rules", both(NeedRead, NeedManage)},
+	{Base + "/rules/{name}", changed(NeedRead, NeedManage)},
 	{Base + "/notifications/test", post(NeedManage)},
 	{Base + "/webhooks/alertmanager", post(NeedIngest)},
 	{v2Alerts, both(NeedRead, NeedIngest)},
@@ -82,6 +84,13 @@ func both(read, write Need) map[string]Need {
 	maps.DeleteFunc(methods, func(_ string, need Need) bool { return need == "" })
 
 	return methods
+}
+
+// changed are the methods of a path that is read, replaced and deleted.
+func changed(read, write Need) map[string]Need {
+	return map[string]Need{
+		http.MethodGet: read, http.MethodHead: read, http.MethodPut: write, http.MethodDelete: write,
+	}
 }
 
 // methodsOf returns a route's line of the table.

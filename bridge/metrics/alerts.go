@@ -80,6 +80,55 @@ func (c *Client) Alerts(ctx context.Context) (AlertState, error) {
 	return state, nil
 }
 
+// RuleState is what a metrics server says of the alert rules of one name.
+type RuleState struct {
+	// Health is ok, err, or unknown until the first evaluation.
+	Health string
+	// LastError says why the last evaluation failed; empty when it did not.
+	LastError      string
+	LastEvaluation time.Time
+	Firing         int
+	Pending        int
+}
+
+// Rules returns the state of the alert rules, by name.
+func (c *Client) Rules(ctx context.Context) (map[string]RuleState, error) {
+	ctx, cancel := context.WithTimeout(ctx, minTimeout)
+	defer cancel()
+	result, err := c.api.Rules(ctx, nil)
+	if err != nil {
+		return nil, classify(err)
+	}
+	states := map[string]RuleState{}
+	for _, group := range result.Groups {
+		for _, rule := range group.Rules {
+			if alerting, ok := rule.(promv1.AlertingRule); ok {
+				states[alerting.Name] = newRuleState(alerting)
+			}
+		}
+	}
+
+	return states, nil
+}
+
+func newRuleState(rule promv1.AlertingRule) RuleState {
+	s := RuleState{Health: string(promv1.RuleHealthUnknown), LastError: rule.LastError, LastEvaluation: rule.LastEvaluation}
+	if rule.Health == promv1.RuleHealthGood || rule.Health == promv1.RuleHealthBad {
+		s.Health = string(rule.Health)
+	}
+	for _, a := range rule.Alerts {
+		switch a.State {
+		case promv1.AlertStateFiring:
+			s.Firing++
+		case promv1.AlertStatePending:
+			s.Pending++
+		case promv1.AlertStateInactive:
+		}
+	}
+
+	return s
+}
+
 func (s *AlertState) add(rule promv1.AlertingRule) {
 	if rule.LastEvaluation.IsZero() {
 		s.Unknown = append(s.Unknown, rule.Name)

@@ -33,8 +33,8 @@ type alerting struct {
 	channels []string
 }
 
-// startAlerting opens the database and begins to watch and to tell.
-func (a *App) startAlerting(cfg *Config, routing alert.Routing, client *metrics.Client, registry *prometheus.Registry) (*alerting, error) {
+// openStore opens the database.
+func (a *App) openStore(cfg *Config) (*sqlite.Store, error) {
 	if err := os.MkdirAll(cfg.DataDir, 0o750); err != nil {
 		return nil, configErrorf("the data directory %s cannot be made: %w", cfg.DataDir, err)
 	}
@@ -42,9 +42,13 @@ func (a *App) startAlerting(cfg *Config, routing alert.Routing, client *metrics.
 	if err != nil {
 		return nil, &ConfigError{err}
 	}
-	// The engine started before, but its last scrape still counts the alerts.
-	a.onStopLast("alert database", store.Close)
+	a.onStop("alert database", store.Close)
 
+	return store, nil
+}
+
+// startAlerting begins to watch and to tell.
+func (a *App) startAlerting(cfg *Config, store *sqlite.Store, routing alert.Routing, client *metrics.Client, registry *prometheus.Registry) *alerting {
 	settled := newDeliveries(registry)
 	registry.MustRegister(&alertCollector{store: store, logger: a.logger})
 	al := &alerting{store: store, channels: routing.Policy.Channels}
@@ -86,7 +90,7 @@ func (a *App) startAlerting(cfg *Config, routing alert.Routing, client *metrics.
 		return nil
 	})
 
-	return al, nil
+	return al
 }
 
 // newDeliveries counts what becomes of notifications.

@@ -9,13 +9,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"llmwatch/bridge/alert"
-	"llmwatch/bridge/metrics"
 )
 
 // counts is a store that can be counted and nothing else.
@@ -82,12 +80,7 @@ func TestDataDirectoryThatCannotBeUsedIsSaid(t *testing.T) {
 	}
 	for name, dir := range map[string]string{"a file": filepath.Join(file, "data"), "a damaged database": damaged} {
 		t.Run(name, func(t *testing.T) {
-			client, err := metrics.New(metrics.Config{URL: "http://" + busy(t), Interval: time.Second})
-			if err != nil {
-				t.Fatal(err)
-			}
-			cfg := &Config{DataDir: dir, CheckInterval: Duration(time.Second)}
-			_, err = (&App{logger: silent}).startAlerting(cfg, alert.Routing{}, client, prometheus.NewRegistry())
+			_, err := (&App{logger: silent}).openStore(&Config{DataDir: dir})
 			var config *ConfigError
 			if !errors.As(err, &config) || !strings.Contains(err.Error(), dir) {
 				t.Errorf("the error is %T %v, want a *ConfigError that names %s", err, err, dir)

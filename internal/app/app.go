@@ -51,12 +51,6 @@ func (a *App) onStop(name string, end func() error) {
 	a.stops = append(a.stops, stop{name, end})
 }
 
-// onStopLast registers how a part is ended that the parts started so far still
-// need while they end.
-func (a *App) onStopLast(name string, end func() error) {
-	a.stops = slices.Insert(a.stops, 0, stop{name, end})
-}
-
 // Run serves until the context ends or the port fails, then stops every part.
 func (a *App) Run(ctx context.Context) error {
 	begin := time.Now()

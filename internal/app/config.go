@@ -31,6 +31,9 @@ type Config struct {
 	PrometheusConfig string
 	// PrometheusURL is the external server that the bridge asks.
 	PrometheusURL string
+	// RulesDir is a folder whose *.yml files the external server loads as rule
+	// files; llmwatch writes its rules there. Empty where it must not.
+	RulesDir string
 	// CollectionInterval is the time between two samples, CheckInterval
 	// between two evaluations of the alert rules.
 	CollectionInterval Duration

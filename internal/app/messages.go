@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net/url"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"llmwatch/bridge/alert"
 	"llmwatch/bridge/metrics"
 	"llmwatch/bridge/notify"
+	"llmwatch/bridge/ruleset"
 	"llmwatch/internal/engine"
 )
 
@@ -85,18 +85,15 @@ func belongs(series, labels map[string]string) bool {
 	return true
 }
 
-// compared is an expression that ends in a comparison with a number.
-var compared = regexp.MustCompile(`(?s)^(.+?)\s*(?:>=|<=|==|!=|>|<)\s*([-+]?[0-9][0-9.eE+-]*)\s*$`)
-
 // comparison takes the expression of a rule apart.
 func comparison(expr string) (metric string, threshold float64, ok bool) {
-	m := compared.FindStringSubmatch(expr)
-	if m == nil {
+	metric, number, ok := ruleset.Comparison(expr)
+	if !ok {
 		return "", 0, false
 	}
-	threshold, err := strconv.ParseFloat(m[2], 64)
+	threshold, err := strconv.ParseFloat(number, 64)
 
-	return strings.TrimSpace(m[1]), threshold, err == nil
+	return metric, threshold, err == nil
 }
 
 // queryURL leads to an expression in the metrics server, once it is appended.

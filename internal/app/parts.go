@@ -2,6 +2,7 @@ package app
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -19,7 +20,6 @@ import (
 	"llmwatch/exporter"
 	"llmwatch/exporter/push"
 	"llmwatch/internal/engine"
-	"llmwatch/rules"
 )
 
 // NewServe returns everything in one process: exporter, embedded engine and
@@ -48,6 +48,24 @@ func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
 			return err
 		}
 		engineCfg.Self = out.handler
+		if err := engine.PrepareDir(engineCfg.Dir); err != nil {
+			return &ConfigError{err}
+		}
+		// The database is closed after the engine, whose last scrape counts the
+		// alerts; and the engine restores the timers of the rules it starts with.
+		store, err := a.openStore(&cfg)
+		if err != nil {
+			return err
+		}
+		loaded := &engineRules{}
+		ruleSet, err := a.newRules(store, loaded.load)
+		if err != nil {
+			return err
+		}
+		if err := ruleSet.Load(context.Background()); err != nil {
+			return err
+		}
+		engineCfg.Rules = loaded.current
 		// The poller exists only after the engine whose alerts it polls.
 		var poller atomic.Pointer[bridge.Poller]
 		engineCfg.Changed = func() {
@@ -61,6 +79,7 @@ func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
 			return &ConfigError{err}
 		}
 		a.onStop("engine", eng.Stop)
+		loaded.engine.Store(eng)
 		client, err := metrics.New(metrics.Config{
 			URL:       "http://engine" + engine.Prefix,
 			Transport: eng.RoundTripper(),
@@ -69,16 +88,14 @@ func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
 		if err != nil {
 			return err
 		}
-		alerts, err := a.startAlerting(&cfg, routing, client, out.registry)
-		if err != nil {
-			return err
-		}
+		alerts := a.startAlerting(&cfg, store, routing, client, out.registry)
 		poller.Store(alerts.poller)
 		a.port.handle(bridge.New(bridge.Options{
 			Metrics:    client,
 			Alerts:     alerts.manager,
 			AlertStore: alerts.store,
 			Channels:   alerts.channels,
+			Rules:      ruleSet,
 			Version:    cfg.Version.Version,
 			Interval:   time.Duration(cfg.CollectionInterval),
 			Checks: []bridge.Check{
@@ -146,15 +163,21 @@ func NewBridge(cfg Config, logger *slog.Logger) (*App, error) {
 		if err != nil {
 			return &ConfigError{err}
 		}
-		alerts, err := a.startAlerting(&cfg, routing, client, registry)
+		store, err := a.openStore(&cfg)
 		if err != nil {
 			return err
 		}
+		ruleSet, err := a.startFolderRules(&cfg, store)
+		if err != nil {
+			return err
+		}
+		alerts := a.startAlerting(&cfg, store, routing, client, registry)
 		a.port.handle(bridge.New(bridge.Options{
 			Metrics:    client,
 			Alerts:     alerts.manager,
 			AlertStore: alerts.store,
 			Channels:   alerts.channels,
+			Rules:      ruleSet,
 			Version:    cfg.Version.Version,
 			Interval:   time.Duration(cfg.CollectionInterval),
 			Components: func() []bridge.Component { return []bridge.Component{program(&cfg, begin)} },
@@ -183,7 +206,6 @@ func (c *Config) engine(logger *slog.Logger) (*engine.Config, error) {
 		ConfigFile:         c.PrometheusConfig,
 		Self:               http.NotFoundHandler(),
 		Instance:           host,
-		Rules:              rules.Files,
 		CollectionInterval: time.Duration(c.CollectionInterval),
 		CheckInterval:      time.Duration(c.CheckInterval),
 		RetentionTime:      time.Duration(c.RetentionTime),

@@ -28,7 +28,7 @@ func (e *Engine) applyLocked(scrapeEvery, recordEvery time.Duration) error {
 		return err
 	}
 	e.loader.selfInterval = recordEvery
-	files, err := e.loader.files(cfg)
+	files, err := e.loader.read(cfg)
 	if err != nil {
 		return err
 	}
@@ -57,9 +57,28 @@ func (e *Engine) applyLocked(scrapeEvery, recordEvery time.Duration) error {
 		e.scrapeSD.ApplyConfig(scrapeSD),
 		e.notifier.ApplyConfig(cfg),
 		e.notifySD.ApplyConfig(notifySD),
-		e.rules.Update(time.Duration(cfg.GlobalConfig.EvaluationInterval), files,
-			cfg.GlobalConfig.ExternalLabels, e.cfg.ExternalURL.String(), nil),
+		e.updateRules(cfg, files),
 	)
+}
+
+func (e *Engine) updateRules(cfg *config.Config, files []string) error {
+	return e.rules.Update(time.Duration(cfg.GlobalConfig.EvaluationInterval), files,
+		cfg.GlobalConfig.ExternalLabels, e.cfg.ExternalURL.String(), nil)
+}
+
+// ReloadRules loads the files of Config.Rules again and nothing else, so that it
+// does not fail for what somebody is writing in the configuration's own files. If
+// anything is wrong, everything stays as it is. Groups that did not change go on
+// with their timers.
+func (e *Engine) ReloadRules() error {
+	e.applyMu.Lock()
+	defer e.applyMu.Unlock()
+	files, err := e.loader.readBuiltin(e.loader.own)
+	if err != nil {
+		return err
+	}
+
+	return e.updateRules(e.current.Load(), files)
 }
 
 func (e *Engine) applyQueryLog(cfg *config.Config) error {

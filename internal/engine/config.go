@@ -3,7 +3,6 @@ package engine
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -50,10 +49,11 @@ type Config struct {
 	// Instance is the `instance` label of this process's own series. It names
 	// the machine, so that a changed port does not begin new series.
 	Instance string
-	// Rules holds rule files (*.yml at its root) that are always loaded. A
-	// group whose name also occurs in the configuration's rule_files is left
-	// out: the user's version replaces it.
-	Rules fs.FS
+	// Rules returns the rule files that are loaded beside the configuration's
+	// own, by name; it is asked at each load. A group whose name also occurs in
+	// the configuration's rule_files is left out: the user's version replaces
+	// it. May be nil.
+	Rules func() map[string][]byte
 	// CollectionInterval is the time between two scrapes of this process and
 	// between two evaluations of built-in groups that only record.
 	CollectionInterval time.Duration
@@ -95,11 +95,9 @@ func (c *Config) Validate() error {
 	if err != nil {
 		return err
 	}
-	if _, err := newRuleLoader(c).files(cfg); err != nil {
-		return err
-	}
+	_, err = newRuleLoader(c).read(cfg)
 
-	return nil
+	return err
 }
 
 // setDefaults changes the defaults of the server's configuration parser, which
@@ -224,9 +222,9 @@ func oneLine(err error) string {
 	return strings.Join(strings.Fields(err.Error()), " ")
 }
 
-// prepareDir makes the data directory and makes sure that files can be written
+// PrepareDir makes the data directory and makes sure that files can be written
 // there, so that a wrong path is reported as such and not by the database.
-func prepareDir(dir string) error {
+func PrepareDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return fmt.Errorf("the data directory %s cannot be made: %w", dir, err)
 	}

@@ -95,7 +95,7 @@ func Start(cfg Config) (*Engine, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	if err := prepareDir(cfg.Dir); err != nil {
+	if err := PrepareDir(cfg.Dir); err != nil {
 		return nil, err
 	}
 	e := &Engine{

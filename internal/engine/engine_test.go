@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"github.com/prometheus/client_golang/api"
@@ -25,7 +24,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-var testRules = fstest.MapFS{"recording.yml": &fstest.MapFile{Data: []byte(`
+func testRules() map[string][]byte {
+	return map[string][]byte{"recording.yml": []byte(`
 groups:
   - name: test-recording
     rules:
@@ -36,7 +36,8 @@ groups:
       - alert: value_is_high
         expr: test:double > 10
         labels: {severity: high}
-`)}}
+`)}
+}
 
 // testConfig is a valid configuration whose process publishes test_value and
 // counts test_requests_total.
@@ -246,6 +247,81 @@ scrape_configs:
 	})
 }
 
+func TestReloadRules(t *testing.T) {
+	cfg, value, _ := testConfig(t)
+	value.Set(1)
+	dir := t.TempDir()
+	own, main := filepath.Join(dir, "own.yml"), filepath.Join(dir, "prometheus.yml")
+	for path, text := range map[string]string{
+		own:  "groups: [{name: own, rules: [{record: 'test:own', expr: '7 * test_value'}]}]",
+		main: "{global: {evaluation_interval: 1s}, rule_files: [own.yml]}",
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cfg.ConfigFile = main
+	files := testRules()
+	cfg.Rules = func() map[string][]byte { return files }
+	e, q := start(t, cfg)
+	eventually(t, q, "test:own", 7)
+
+	// Somebody is writing his own file just now: that is none of the others' business.
+	if err := os.WriteFile(own, []byte("groups: [{na"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	files["more.yml"] = []byte("groups: [{name: more, interval: 1s, rules: [{record: 'test:more', expr: '3 * test_value'}]}]")
+	if err := e.ReloadRules(); err != nil {
+		t.Fatalf("ReloadRules: %v", err)
+	}
+	eventually(t, q, "test:more", 3)
+
+	files["more.yml"] = []byte("groups: [{name: more, rules: [{record: 'test:more', expr: 'sum('}]}]")
+	if err := e.ReloadRules(); err == nil || !strings.Contains(err.Error(), "more.yml") {
+		t.Errorf("ReloadRules of a broken file: %v, want an error that names it", err)
+	}
+	value.Set(2)
+	eventually(t, q, "test:more", 6)
+	eventually(t, q, "test:own", 14)
+	eventually(t, q, "test:double", 4)
+}
+
+func TestCheckExpr(t *testing.T) {
+	for expr, want := range map[string]string{
+		"up == 0":                        "",
+		"1":                              "",
+		"increase(up[5m] anchored) > 1":  "",
+		"up ==":                          "1:6: parse error: unexpected end of input",
+		"up[5m]":                         "it yields range vector, but an alert rule needs an instant vector or a scalar",
+		`"text"`:                         "it yields string, but an alert rule needs an instant vector or a scalar",
+		"nothing_like_this(up) > 0":      `unknown function with name "nothing_like_this"`,
+		"sum(rate(a[5m])) by (b) / a{c=": "unexpected end of input",
+	} {
+		err := CheckExpr(expr)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("CheckExpr(%s): %v, want %q", expr, err, want)
+		}
+	}
+}
+
+func TestCheckRules(t *testing.T) {
+	good := "groups: [{name: a, rules: [{alert: b, expr: up, annotations: {c: '{{ $value }}'}}]}]"
+	if err := CheckRules([]byte(good)); err != nil {
+		t.Error(err)
+	}
+	for name, bad := range map[string]string{
+		"a template without end": strings.Replace(good, "}}'", "'", 1),
+		"an unknown field":       strings.Replace(good, "expr", "exp", 1),
+		"no group name":          strings.Replace(good, "name: a", "name: ''", 1),
+	} {
+		if err := CheckRules([]byte(bad)); err == nil {
+			t.Errorf("%s passes", name)
+		} else if strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %q is more than one line", name, err)
+		}
+	}
+}
+
 func TestValidateNamesWhatIsWrong(t *testing.T) {
 	dir := t.TempDir()
 	file := func(name, text string) string {
@@ -269,7 +345,7 @@ func TestValidateNamesWhatIsWrong(t *testing.T) {
 			c.ConfigFile = file("with-rules.yml", "rule_files: [rules-broken.yml]")
 		}, []string{"rules-broken.yml", "parse error"}},
 		{"a broken built-in rule file", func(c *Config) {
-			c.Rules = fstest.MapFS{"bad.yml": &fstest.MapFile{Data: []byte("groups: [{nam: a}]")}}
+			c.Rules = func() map[string][]byte { return map[string][]byte{"bad.yml": []byte("groups: [{nam: a}]")} }
 		}, []string{"bad.yml", "nam"}},
 		{"an interval too short", func(c *Config) { c.CheckInterval = time.Millisecond }, []string{"check interval", "1s", "1ms"}},
 		{"no data directory", func(c *Config) { c.Dir = "" }, []string{"data directory"}},

@@ -3,11 +3,10 @@ package engine
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
+	"maps"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/prometheus/common/model"
@@ -16,9 +15,9 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
-// builtinPrefix marks the identifiers of built-in rule files; the rest of the
-// identifier is a path in Config.Rules. No file path begins like this because
-// rule_files are made absolute or relative to the configuration file.
+// builtinPrefix marks the identifiers of the files of Config.Rules; the rest is
+// the name. No file path begins like this because rule_files are made absolute
+// or relative to the configuration file.
 const builtinPrefix = "builtin:"
 
 // newParser returns the PromQL dialect of this engine: the server's own plus
@@ -27,98 +26,94 @@ func newParser() parser.Parser {
 	return parser.NewParser(parser.Options{EnableExtendedRangeSelectors: true})
 }
 
-// ruleLoader reads rule groups for the rule manager from files and from the
-// built-in file system. It is used by one goroutine at a time: the manager calls
-// it under its own lock, and files runs before the manager does.
+// ruleLoader gives rule groups to the rule manager: those that read found, so
+// that what was checked is what is loaded. It is used by one goroutine at a time:
+// the manager calls it while the engine applies what was read.
 type ruleLoader struct {
 	cfg    *Config
 	parser parser.Parser
 	// selfInterval is the interval of built-in groups that only record. It is
 	// shorter while the engine starts.
 	selfInterval time.Duration
-	// replaced names the groups that the configuration's own files define.
-	replaced map[string]bool
+	// own are the configuration's rule files, builtin those of Config.Rules, by
+	// identifier.
+	own, builtin map[string]*rulefmt.RuleGroups
 }
 
 func newRuleLoader(cfg *Config) *ruleLoader {
 	return &ruleLoader{cfg: cfg, parser: newParser(), selfInterval: cfg.CollectionInterval}
 }
 
-// files returns the identifiers of all rule files, the built-in ones first, and
-// checks that each can be loaded.
-func (l *ruleLoader) files(cfg *config.Config) ([]string, error) {
-	var own []string
+// read reads all rule files and returns their identifiers, the built-in ones
+// first. If anything in them is wrong, what was read before stays.
+func (l *ruleLoader) read(cfg *config.Config) ([]string, error) {
+	own := map[string]*rulefmt.RuleGroups{}
 	for _, pattern := range cfg.RuleFiles {
 		matches, err := filepath.Glob(pattern)
 		if err != nil {
 			return nil, fmt.Errorf("rule_files pattern %q: %w", pattern, err)
 		}
-		own = append(own, matches...)
-	}
-	slices.Sort(own)
-	own = slices.Compact(own)
-
-	replaced := map[string]bool{}
-	for _, file := range own {
-		groups, err := l.read(file)
-		if err != nil {
-			return nil, err
-		}
-		for _, g := range groups.Groups {
-			replaced[g.Name] = true
+		for _, file := range matches {
+			groups, errs := rulefmt.ParseFile(file, false, model.UTF8Validation, l.parser, slog.New(slog.DiscardHandler))
+			if len(errs) > 0 {
+				return nil, ruleFileError(errs)
+			}
+			own[file] = groups
 		}
 	}
-	l.replaced = replaced
 
-	if l.cfg.Rules == nil {
-		return own, nil
-	}
-	names, err := fs.Glob(l.cfg.Rules, "*.yml")
-	if err != nil {
-		return nil, fmt.Errorf("listing the built-in rule files: %w", err)
-	}
-	files := make([]string, 0, len(names)+len(own))
-	for _, name := range names {
-		if _, err := l.read(builtinPrefix + name); err != nil {
-			return nil, err
-		}
-		files = append(files, builtinPrefix+name)
-	}
-
-	return append(files, own...), nil
+	return l.readBuiltin(own)
 }
 
-func (l *ruleLoader) read(identifier string) (*rulefmt.RuleGroups, error) {
-	groups, errs := l.Load(identifier, false, model.UTF8Validation)
-	if len(errs) > 0 {
-		return nil, fmt.Errorf("loading rule file: %s", oneLine(errors.Join(errs...)))
+// readBuiltin reads the files of Config.Rules alone, beside the configuration's
+// own as they were read.
+func (l *ruleLoader) readBuiltin(own map[string]*rulefmt.RuleGroups) ([]string, error) {
+	builtin := map[string]*rulefmt.RuleGroups{}
+	if l.cfg.Rules != nil {
+		for name, content := range l.cfg.Rules() {
+			groups, errs := parseRules(content, l.parser)
+			if len(errs) > 0 {
+				return nil, ruleFileError([]error{fmt.Errorf("%s%s: %w", builtinPrefix, name, errors.Join(errs...))})
+			}
+			builtin[builtinPrefix+name] = groups
+		}
 	}
+	l.own, l.builtin = own, builtin
 
-	return groups, nil
+	return append(slices.Sorted(maps.Keys(builtin)), slices.Sorted(maps.Keys(own))...), nil
+}
+
+func parseRules(content []byte, p parser.Parser) (*rulefmt.RuleGroups, []error) {
+	return rulefmt.Parse(content, false, model.UTF8Validation, p, slog.New(slog.DiscardHandler))
+}
+
+func ruleFileError(errs []error) error {
+	return fmt.Errorf("loading rule file: %s", oneLine(errors.Join(errs...)))
 }
 
 // Load implements rules.GroupLoader.
-func (l *ruleLoader) Load(identifier string, ignoreUnknown bool, scheme model.ValidationScheme) (*rulefmt.RuleGroups, []error) {
-	name, builtin := strings.CutPrefix(identifier, builtinPrefix)
-	if !builtin {
-		return rulefmt.ParseFile(identifier, ignoreUnknown, scheme, l.parser, slog.New(slog.DiscardHandler))
+func (l *ruleLoader) Load(identifier string, _ bool, _ model.ValidationScheme) (*rulefmt.RuleGroups, []error) {
+	if groups, ok := l.own[identifier]; ok {
+		return groups, nil
 	}
-	content, err := fs.ReadFile(l.cfg.Rules, name)
-	if err != nil {
-		return nil, []error{err}
-	}
-	groups, errs := rulefmt.Parse(content, ignoreUnknown, scheme, l.parser, slog.New(slog.DiscardHandler))
-	if len(errs) > 0 {
-		return nil, []error{fmt.Errorf("%s: %w", identifier, errors.Join(errs...))}
-	}
-	groups.Groups = slices.DeleteFunc(groups.Groups, func(g rulefmt.RuleGroup) bool { return l.replaced[g.Name] })
-	for i := range groups.Groups {
-		if g := &groups.Groups[i]; g.Interval == 0 {
-			g.Interval = model.Duration(l.interval(*g))
+	replaced := map[string]bool{}
+	for _, file := range l.own {
+		for _, g := range file.Groups {
+			replaced[g.Name] = true
 		}
 	}
+	var loaded rulefmt.RuleGroups
+	for _, g := range l.builtin[identifier].Groups {
+		if replaced[g.Name] {
+			continue
+		}
+		if g.Interval == 0 {
+			g.Interval = model.Duration(l.interval(g))
+		}
+		loaded.Groups = append(loaded.Groups, g)
+	}
 
-	return groups, nil
+	return &loaded, nil
 }
 
 // interval gives groups that only record the collection interval, so that each
@@ -136,4 +131,26 @@ func (l *ruleLoader) interval(g rulefmt.RuleGroup) time.Duration {
 // Parse implements rules.GroupLoader.
 func (l *ruleLoader) Parse(query string) (parser.Expr, error) {
 	return l.parser.ParseExpr(query)
+}
+
+// CheckExpr says what is wrong with an expression that an alert rule is to have.
+func CheckExpr(expr string) error {
+	parsed, err := newParser().ParseExpr(expr)
+	if err != nil {
+		return errors.New(oneLine(err))
+	}
+	if t := parsed.Type(); t != parser.ValueTypeVector && t != parser.ValueTypeScalar {
+		return fmt.Errorf("it yields %s, but an alert rule needs an instant vector or a scalar", parser.DocumentedType(t))
+	}
+
+	return nil
+}
+
+// CheckRules says what is wrong with a rule file.
+func CheckRules(content []byte) error {
+	if _, errs := parseRules(content, newParser()); len(errs) > 0 {
+		return errors.New(oneLine(errors.Join(errs...)))
+	}
+
+	return nil
 }
