@@ -26,6 +26,10 @@ build: ## Build bin/llmwatch.
 run: build ## Build everything and serve on 127.0.0.1:5000 with data under ./data.
 	./bin/llmwatch serve --data-dir data
 
+.PHONY: demo
+demo: build ## Serve on 127.0.0.1:5000 beside a simulated LLM platform.
+	./bin/llmwatch demo
+
 .PHONY: deps
 deps: ## Install the programs that tests compare against.
 	@./scripts/install $(TEST_PACKAGES)

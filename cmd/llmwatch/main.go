@@ -36,6 +36,7 @@ type commands struct {
 	Alerts      alertsCmd      `cmd:"" help:"List and acknowledge alerts."`
 	Notify      notifyCmd      `cmd:"" help:"Try the notification channels."`
 	Healthcheck healthcheckCmd `cmd:"" help:"Exit 0 when a running llmwatch is healthy or degraded, 1 otherwise."`
+	Demo        demoCmd        `cmd:"" help:"Simulate a small LLM platform and watch it."`
 	Version     versionCmd     `cmd:"" help:"Print version, commit and Go version."`
 }
 
