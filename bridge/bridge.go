@@ -49,6 +49,8 @@ type Options struct {
 	Channels   []string
 	// Rules are the alert rules.
 	Rules Rules
+	// Logs is where log entries are; nil where none are kept.
+	Logs Logs
 	// Version is shown to Alertmanager's clients.
 	Version string
 	// Interval is the collection interval, the longest that an answer is kept.
@@ -156,6 +158,7 @@ func (s *server) paths() map[string]endpoints {
 		"/session":                 {http.MethodGet: s.session},
 		"/openapi.yaml":            {http.MethodGet: s.openAPI},
 	}
+	maps.Copy(paths, s.logPaths())
 	for path, receiver := range s.Receivers {
 		if paths[path] == nil {
 			paths[path] = endpoints{}

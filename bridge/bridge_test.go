@@ -194,6 +194,7 @@ func put(t testing.TB, m *fakeMetrics, change func(*Options)) *bench {
 		Logger: slog.New(slog.NewJSONHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Rules:  ruleSet(t, b.store, func() error { return nil }),
 		Now:    b.now,
+		Logs:   readableLogs(),
 	}
 	if change != nil {
 		change(&opts)
@@ -301,7 +302,10 @@ func TestDocumentAndRouterHaveTheSamePaths(t *testing.T) {
 		inDocument[path] = slices.Sorted(maps.Keys(item.Operations()))
 	}
 	inRouter := map[string][]string{}
-	receivers := map[string]http.Handler{"/metrics/api": http.NotFoundHandler(), "/metrics/app": http.NotFoundHandler()}
+	receivers := map[string]http.Handler{}
+	for _, path := range []string{"/metrics/api", "/metrics/app", "/logs"} {
+		receivers[path] = http.NotFoundHandler()
+	}
 	for path, methods := range (&server{Options: Options{Receivers: receivers}}).paths() {
 		inRouter[path] = slices.Sorted(maps.Keys(methods))
 	}
@@ -314,7 +318,7 @@ func TestDocumentAndRouterHaveTheSamePaths(t *testing.T) {
 }
 
 // endless are the paths whose answers have no end.
-var endless = []string{"/events"}
+var endless = []string{"/events", "/logs/tail"}
 
 // readable returns all paths that answer GET with an end, with an alert's id where
 // they want one.
@@ -324,7 +328,11 @@ func (b *bench) readable() []string {
 	b.fire(seen("readable", "low", longAgo))
 	var paths []string
 	for path, methods := range (&server{}).paths() {
-		if methods[http.MethodGet] != nil && !slices.Contains(endless, path) {
+		switch {
+		case methods[http.MethodGet] == nil || slices.Contains(endless, path):
+		case path == "/logs/context":
+			paths = append(paths, path+"?id="+readableLog.String())
+		default:
 			paths = append(paths, strings.NewReplacer("{id}", "readable_20240115", "{name}", "cpu").Replace(path))
 		}
 	}

@@ -46,20 +46,26 @@ func (s *server) beginExport(w http.ResponseWriter, r *http.Request, kind string
 	for i, f := range fields {
 		header[i] = f.name
 	}
-	h := w.Header()
-	h.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="llmwatch-%s-%s.%s"`, kind, s.Now().UTC().Format("20060102T150405Z"), format))
-	h.Set("Cache-Control", "no-store")
+	announce(w, kind, format, s.Now())
 	if format == formatCSV {
-		h.Set("Content-Type", "text/csv; charset=utf-8; header=present")
 		e.table = csv.NewWriter(w)
 		err = e.table.Write(header)
-	} else {
-		h.Set("Content-Type", "application/json; charset=utf-8")
 	}
 	// What fails from here on cuts the answer off instead of ending it.
 	w.WriteHeader(http.StatusOK)
 
 	return e, err
+}
+
+// announce sets the headers of a download.
+func announce(w http.ResponseWriter, kind, format string, now time.Time) {
+	h := w.Header()
+	h.Set("Content-Disposition", fmt.Sprintf(`attachment; filename="llmwatch-%s-%s.%s"`, kind, now.UTC().Format("20060102T150405Z"), format))
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Type", "application/json; charset=utf-8")
+	if format == formatCSV {
+		h.Set("Content-Type", "text/csv; charset=utf-8; header=present")
+	}
 }
 
 // row writes one row.
@@ -140,8 +146,7 @@ func fieldsOf(v any) ([]namedValue, error) {
 }
 
 // cell is the value as a cell: texts without quotes, null empty, the rest as JSON
-// has it. A text that a spreadsheet would take for a formula gets an apostrophe in
-// front, since much of it comes from outside.
+// has it. Texts are made harmless, since much of it comes from outside.
 func (f namedValue) cell() string {
 	var text string
 	if f.value[0] != '"' || json.Unmarshal(f.value, &text) != nil {
@@ -151,8 +156,15 @@ func (f namedValue) cell() string {
 
 		return string(f.value)
 	}
+
+	return harmless(text)
+}
+
+// harmless puts an apostrophe in front of a text that a spreadsheet would take for
+// a formula.
+func harmless(text string) string {
 	if strings.ContainsAny(text[:min(1, len(text))], "=+-@\t\r") {
-		text = "'" + text
+		return "'" + text
 	}
 
 	return text

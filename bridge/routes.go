@@ -55,6 +55,13 @@ var Routes = []Route{
 	{Base + "/export/app", get(NeedRead)},
 	{Base + "/export/alerts", get(NeedRead)},
 
+	{Base + "/logs", post(NeedIngest)},
+	{Base + "/logs/search", get(NeedRead)},
+	{Base + "/logs/context", get(NeedRead)},
+	{Base + "/logs/statistics", get(NeedRead)},
+	{Base + "/logs/tail", get(NeedRead)},
+	{Base + "/export/logs", get(NeedRead)},
+
 	{Base + "/alerts", get(NeedRead)},
 	{Base + "/alerts/history", get(NeedRead)},
 	{Base + "/alerts/{id}", get(NeedRead)},

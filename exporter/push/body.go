@@ -6,26 +6,19 @@ import (
 	"io"
 	"mime"
 	"net/http"
-	"strings"
 
-	"github.com/klauspost/compress/gzip"
-	"github.com/klauspost/compress/zstd"
 	"github.com/valyala/fastjson"
-)
 
-// maxZstdWindow is the memory that a zstd frame may ask for. RFC 8878 wants
-// decoders to support no less.
-const maxZstdWindow = 8 << 20
+	"llmwatch/internal/decompress"
+)
 
 // decoder reads one request body at a time and is used again for others.
 type decoder struct {
-	body   struct{ io.Reader } // The decompressors keep its address, never a body.
+	body   decompress.Reader
 	items  splitter
 	parser fastjson.Parser
 	names  interner
-	fields fields        // Kept here: what record is handed would be allocated each time.
-	gzip   *gzip.Reader  // Made when first needed, as the next.
-	zstd   *zstd.Decoder // Without goroutines, so it needs no Close.
+	fields fields // Kept here: what record is handed would be allocated each time.
 }
 
 func newDecoder() *decoder {
@@ -34,32 +27,9 @@ func newDecoder() *decoder {
 
 // open makes d read a body in an encoding that encodingOf returned.
 func (d *decoder) open(body io.Reader, encoding string, maxDecoded int64) error {
-	d.body.Reader = body
-	source := body
-	switch encoding {
-	case "gzip":
-		if d.gzip == nil {
-			d.gzip = new(gzip.Reader)
-		}
-		if err := d.gzip.Reset(&d.body); err == io.EOF { //nolint:errorlint // As readers return it.
-			return io.ErrUnexpectedEOF
-		} else if err != nil {
-			return err
-		}
-		source = d.gzip
-	case "zstd":
-		if d.zstd == nil {
-			var err error
-			d.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1),
-				zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxZstdWindow))
-			if err != nil {
-				return fmt.Errorf("making a zstd decoder: %w", err)
-			}
-		}
-		if err := d.zstd.Reset(&d.body); err != nil {
-			return err
-		}
-		source = d.zstd
+	source, err := d.body.Open(body, encoding)
+	if err != nil {
+		return err
 	}
 	d.items.reset(source, maxDecoded)
 
@@ -68,7 +38,7 @@ func (d *decoder) open(body io.Reader, encoding string, maxDecoded int64) error 
 
 // reset lets go of the body.
 func (d *decoder) reset() {
-	d.body.Reader = nil
+	d.body.Reset()
 	d.items.reset(nil, 0)
 }
 
@@ -112,14 +82,9 @@ func checkType(h http.Header) error {
 
 // encodingOf returns gzip, zstd or nothing.
 func encodingOf(h http.Header) (string, error) {
-	header := strings.Join(h.Values("Content-Encoding"), ", ")
-	switch strings.ToLower(header) {
-	case "", "identity":
-		return "", nil
-	case "gzip", "x-gzip":
-		return "gzip", nil
-	case "zstd":
-		return "zstd", nil
+	encoding, header, ok := decompress.EncodingOf(h)
+	if ok {
+		return encoding, nil
 	}
 
 	return "", &refusal{
@@ -167,10 +132,10 @@ func bodyError(err error, encoding string) error {
 		return tooLarge(sent.Limit)
 	case errors.As(err, &decoded):
 		return &refusal{http.StatusRequestEntityTooLarge, "body_too_large", decoded.Error()}
-	case errors.Is(err, zstd.ErrWindowSizeExceeded):
+	case decompress.IsWindowError(err):
 		return &refusal{
 			http.StatusRequestEntityTooLarge, "body_too_large",
-			fmt.Sprintf("the window of a zstd body must be at most %d bytes; compress without --ultra or --long", maxZstdWindow),
+			fmt.Sprintf("the window of a zstd body must be at most %d bytes; compress without --ultra or --long", decompress.MaxWindow),
 		}
 	case err == io.EOF: //nolint:errorlint // The end itself; a wrapped one is an error.
 		return nil

@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"llmwatch/exporter"
+	"llmwatch/internal/decompress"
 )
 
 // Defaults of Options.
@@ -156,7 +157,7 @@ func (in *intake) receive(w http.ResponseWriter, req *http.Request, b *batch) er
 	}
 	encoding, err := encodingOf(req.Header)
 	if err != nil {
-		w.Header().Set("Accept-Encoding", "gzip, zstd")
+		w.Header().Set("Accept-Encoding", decompress.Accepted)
 
 		return err
 	}

@@ -1,0 +1,170 @@
+package logintake
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"strconv"
+	"time"
+
+	"llmwatch/internal/decompress"
+)
+
+// The headers of a client that numbers its batches.
+const (
+	ClientHeader = "Llmwatch-Client"
+	BatchHeader  = "Llmwatch-Batch"
+)
+
+var clientID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+// ServeHTTP implements http.Handler.
+func (in *Intake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var o outcome
+	err := in.receive(w, r, &o)
+	in.accepted.Add(float64(o.Accepted))
+	in.rejected.Add(float64(o.Rejected))
+	refused := asRefusal(err)
+	if refused != nil || o.Rejected > 0 {
+		in.options.Logger.DebugContext(r.Context(), "log lines refused",
+			slog.String("remote_addr", r.RemoteAddr), slog.Int64("accepted", o.Accepted),
+			slog.Int64("rejected", o.Rejected), slog.String("reason", o.reason(err)))
+	}
+	if refused != nil && refused.status == http.StatusUnsupportedMediaType {
+		w.Header().Set("Accept-Encoding", decompress.Accepted)
+	}
+	o.answer(w, refused)
+}
+
+// receive reads a request. Its error is why not all of it could be kept.
+func (in *Intake) receive(w http.ResponseWriter, r *http.Request, o *outcome) error {
+	client, number, err := numbered(r.Header)
+	if err != nil {
+		return err
+	}
+	encoding, header, ok := decompress.EncodingOf(r.Header)
+	if !ok {
+		return &refusal{
+			http.StatusUnsupportedMediaType, "unsupported_encoding",
+			"Content-Encoding must be gzip, zstd or identity, got " + strconv.Quote(shorten(header)),
+		}
+	}
+	leave, err := in.enter(r.Context(), client != "")
+	if err != nil {
+		return err
+	}
+	defer leave()
+
+	reader := in.readers.Get().(*decompress.Reader)
+	defer in.readers.Put(reader)
+	defer reader.Reset()
+	sent := &patientBody{body: r.Body, control: http.NewResponseController(w)}
+	body, err := reader.Open(sent, encoding)
+	if err != nil {
+		return bodyError(err, encoding)
+	}
+	if client != "" {
+		return in.keepOnce(r.Context(), client, number, body, encoding, o)
+	}
+
+	return in.keep(r.Context(), &boundedRatio{source: body, sent: sent}, encoding, o)
+}
+
+// numbered reads the headers that number a batch.
+func numbered(h http.Header) (client string, number uint64, err error) {
+	client, text := h.Get(ClientHeader), h.Get(BatchHeader)
+	if client == "" && text == "" {
+		return "", 0, nil
+	}
+	if !clientID.MatchString(client) {
+		return "", 0, badRequest(fmt.Sprintf("%s must be 1 to 64 of A-Z a-z 0-9 . _ -, got %q", ClientHeader, shorten(client)))
+	}
+	number, err = strconv.ParseUint(text, 10, 63)
+	if err != nil || number == 0 {
+		return "", 0, badRequest(fmt.Sprintf("%s must be a whole number from 1, got %q", BatchHeader, shorten(text)))
+	}
+
+	return client, number, nil
+}
+
+// enter waits for room in memory. The caller leaves when it is done.
+func (in *Intake) enter(ctx context.Context, whole bool) (leave func(), err error) {
+	rooms := []chan struct{}{in.all}
+	if whole {
+		rooms = []chan struct{}{in.atomics, in.all}
+	}
+	ctx, cancel := context.WithTimeout(ctx, maxWait)
+	defer cancel()
+	entered := 0
+	leave = func() {
+		for _, room := range rooms[:entered] {
+			<-room
+		}
+	}
+	for _, room := range rooms {
+		select {
+		case room <- struct{}{}:
+			entered++
+		case <-ctx.Done():
+			leave()
+
+			return nil, &refusal{http.StatusTooManyRequests, "too_many_requests", "too many log requests are under way; send this one again"}
+		}
+	}
+
+	return leave, nil
+}
+
+// patientBody counts what was sent, and gives up on a client that sends nothing.
+type patientBody struct {
+	body    io.Reader
+	control *http.ResponseController
+	count   int64
+}
+
+// Read implements io.Reader.
+func (b *patientBody) Read(p []byte) (int, error) {
+	// Not every connection has deadlines; those of tests have none.
+	_ = b.control.SetReadDeadline(time.Now().Add(readTimeout))
+	n, err := b.body.Read(p)
+	b.count += int64(n)
+
+	return n, err
+}
+
+// boundedRatio stops what grows too much when it is decompressed.
+type boundedRatio struct {
+	source io.Reader
+	sent   *patientBody
+	count  int64
+}
+
+// Read implements io.Reader.
+func (b *boundedRatio) Read(p []byte) (int, error) {
+	n, err := b.source.Read(p)
+	b.count += int64(n)
+	if b.count > freeBytes+maxRatio*b.sent.count {
+		return 0, tooLarge(fmt.Sprintf("the body grows more than %d times when it is decompressed", maxRatio))
+	}
+
+	return n, err
+}
+
+// bodyError makes a refusal of an error in reading the body.
+func bodyError(err error, encoding string) error {
+	_, refused := errors.AsType[*refusal](err)
+	switch {
+	case refused:
+		return err
+	case decompress.IsWindowError(err):
+		return tooLarge(fmt.Sprintf("the window of a zstd body must be at most %d bytes; compress without --ultra or --long", decompress.MaxWindow))
+	case encoding != "":
+		return badRequest(fmt.Sprintf("the body must be complete %s data, as its Content-Encoding says: %v", encoding, err))
+	default:
+		return badRequest(fmt.Sprintf("the body could not be read: %v", err))
+	}
+}

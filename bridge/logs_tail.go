@@ -1,0 +1,169 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"llmwatch/bridge/logstore/entry"
+)
+
+const (
+	// tailBuffer is how many entries wait for a slow reader of a tail.
+	tailBuffer = 4096
+	// lateness is how much older than their neighbours entries may arrive and still
+	// be found when a tail is resumed.
+	lateness = time.Hour
+	// eventDropped tells how many entries a slow reader missed.
+	eventDropped = "dropped"
+)
+
+// tailLogs streams entries as they arrive. A reader that comes back with
+// Last-Event-ID first gets what it missed.
+func (s *server) tailLogs(w http.ResponseWriter, r *http.Request) error {
+	filter, err := logFilter(r.URL.Query(), s.Now())
+	if err != nil {
+		return err
+	}
+	var last *entry.Position
+	if id := r.Header.Get("Last-Event-ID"); id != "" {
+		at, err := entry.ParsePosition(id)
+		if err != nil {
+			return invalidParameter(fmt.Sprintf("Last-Event-ID must be the id of an event of this stream, got %q", short(id)))
+		}
+		last = &at
+	}
+
+	return s.stream(w, r, func(events *eventStream) error {
+		ctx, cancel := context.WithCancel(r.Context())
+		defer cancel()
+		go func() {
+			select {
+			case <-s.Stopping:
+				cancel()
+			case <-ctx.Done():
+			}
+		}()
+		tail := s.Logs.Tail(filter, tailBuffer) // Before the search, so that nothing falls between the two.
+		defer tail.Close()
+		stream := &logStream{events: events}
+		if err := events.retry(reconnect); err != nil {
+			return err
+		}
+		if last != nil {
+			if err := s.resume(ctx, stream, filter, *last); err != nil {
+				return err
+			}
+		}
+
+		return stream.follow(ctx, tail)
+	})
+}
+
+// logStream sends entries as events, several at once where there are.
+type logStream struct {
+	events *eventStream
+	buf    []byte
+	// replayed are the entries that were sent from the store, which may arrive
+	// through the tail as well; only as many as the tail can hold matter.
+	replayed []uint64
+}
+
+// resume sends what arrived after an entry, as far as it is at most an hour older
+// than that. Until all of it has been sent, events carry the id that was come
+// back with: a reader that is cut off again gets them again, none is lost.
+func (s *server) resume(ctx context.Context, stream *logStream, filter entry.Filter, last entry.Position) error {
+	filter.From = max(filter.From, last.Time-int64(lateness))
+	q := LogQuery{Filter: filter, Oldest: true, Limit: maxLogLimit}
+	for {
+		next, err := s.Logs.Search(ctx, q, func(at entry.Position, e *entry.Entry) error {
+			if at.Seq <= last.Seq {
+				return nil
+			}
+			stream.remember(at.Seq)
+
+			return stream.entry(last, at, e)
+		})
+		if err == nil {
+			err = stream.flush()
+		}
+		if err != nil || next == nil {
+			return err
+		}
+		q.After = next
+	}
+}
+
+// remember keeps the newest of what was replayed.
+func (t *logStream) remember(seq uint64) {
+	t.replayed = append(t.replayed, seq)
+	if len(t.replayed) < 4*tailBuffer {
+		return
+	}
+	slices.Sort(t.replayed)
+	t.replayed = append(t.replayed[:0], t.replayed[len(t.replayed)-2*tailBuffer:]...)
+}
+
+// follow sends what arrives until the reader goes away.
+func (t *logStream) follow(ctx context.Context, tail LogTail) error {
+	slices.Sort(t.replayed)
+	for {
+		waiting, cancel := context.WithTimeout(ctx, heartbeat)
+		dropped, err := tail.Next(waiting, func(at entry.Position, e *entry.Entry) error {
+			if _, sent := slices.BinarySearch(t.replayed, at.Seq); sent {
+				return nil
+			}
+
+			return t.entry(at, at, e)
+		})
+		cancel()
+		switch {
+		case err == nil:
+		case ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded):
+			if err := t.events.beat(); err != nil {
+				return err
+			}
+		default:
+			return err
+		}
+		if dropped > 0 {
+			if err := t.events.send(eventDropped, "", droppedView{dropped}); err != nil {
+				return err
+			}
+		}
+		if err := t.flush(); err != nil {
+			return err
+		}
+	}
+}
+
+// entry writes one event.
+func (t *logStream) entry(id, at entry.Position, e *entry.Entry) error {
+	t.buf = append(t.buf, "id: "...)
+	t.buf = append(t.buf, id.String()...)
+	t.buf = append(t.buf, "\ndata: "...)
+	t.buf = appendEntry(t.buf, at, e)
+	t.buf = append(t.buf, "\n\n"...)
+	if len(t.buf) < pageBuffer {
+		return nil
+	}
+
+	return t.flush()
+}
+
+func (t *logStream) flush() error {
+	if len(t.buf) == 0 {
+		return nil
+	}
+	err := t.events.write(t.buf)
+	t.buf = t.buf[:0]
+
+	return err
+}
+
+type droppedView struct {
+	Count uint64 `json:"count"`
+}
