@@ -39,6 +39,14 @@ test: deps build ## Install what the tests need and run them all.
 	$(TEST_ENV) $(GO) test -timeout 15m $$($(GO) list ./... | grep -v /test/e2e)
 	$(TEST_ENV) $(GO) test -timeout 15m ./test/e2e
 
+.PHONY: dashboards
+dashboards: ## Write the Grafana dashboards anew.
+	cd dashboards/grafana && npm ci --ignore-scripts --no-audit --no-fund && npm run generate
+
+.PHONY: check-dashboards
+check-dashboards: ## See whether the Grafana dashboards are what their source says.
+	cd dashboards/grafana && npm ci --ignore-scripts --no-audit --no-fund && npm run check
+
 .PHONY: race
 race: deps build ## Run the tests under the race detector.
 	CGO_ENABLED=1 $(TEST_ENV) $(GO) test -race -timeout 25m ./...
@@ -54,7 +62,7 @@ bench: build ## Measure this build beside its peers and print a table.
 	$(GO) test -run '^$$' -bench 'Middleware|Push|Scrape' -benchmem ./exporter/...
 
 .PHONY: lint
-lint: $(LINT_BIN) ## Run every linter, the ones for rule files included.
+lint: $(LINT_BIN) check-dashboards ## Run every linter, the ones for rule files included.
 	$(LINT_BIN) run
 	$(GO) mod tidy -diff
 	@./scripts/install $(TEST_PACKAGES)

@@ -77,7 +77,10 @@ func (c *demoCmd) Run(ctx context.Context, out output) (err error) {
 		CollectionInterval: app.Duration(demoInterval),
 		CheckInterval:      app.Duration(demoInterval),
 		RetentionTime:      app.Duration(demoRetention),
-		Notifications:      app.Notifications{Cooldown: app.Duration(demoCooldown)},
+		Notifications: app.Notifications{
+			Cooldown:   app.Duration(demoCooldown),
+			WebhookURL: "http://" + listener.Addr().String() + demo.PagerPath,
+		},
 	}, app.NewServe)
 }
 

@@ -10,6 +10,7 @@ package demo
 import (
 	"context"
 	_ "embed"
+	"encoding/json"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -51,6 +52,10 @@ const (
 	poolSize     = 20
 	maxCacheSize = 5000
 )
+
+// PagerPath is where the platform's operators are told of alerts, in the form of
+// Alertmanager's webhook.
+const PagerPath = "/pager"
 
 // Platform is a simulated platform.
 type Platform struct {
@@ -116,8 +121,26 @@ func (p *Platform) Handler() http.Handler {
 	all := http.NewServeMux()
 	all.Handle("/", logged(p.api.Middleware(p.routes())))
 	all.Handle("GET /metrics", p.metrics)
+	all.HandleFunc("POST "+PagerPath, p.page)
 
 	return all
+}
+
+// page takes a notification. Nobody is woken up.
+func (p *Platform) page(w http.ResponseWriter, r *http.Request) {
+	var notification struct {
+		Status string `json:"status"`
+		Labels struct {
+			Name string `json:"alertname"`
+		} `json:"groupLabels"`
+	}
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20)).Decode(&notification); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+
+		return
+	}
+	p.logger("pager").InfoContext(r.Context(), "Notification received", "alert", notification.Labels.Name, "status", notification.Status)
+	w.WriteHeader(http.StatusNoContent)
 }
 
 // Run has clients send requests to the platform at base, such as

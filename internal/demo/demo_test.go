@@ -133,6 +133,14 @@ func TestPlatform(t *testing.T) {
 		case <-poll.C:
 		}
 	}
+	paged, err := server.Client().Post(server.URL+PagerPath, "application/json", strings.NewReader(`{"status":"firing","groupLabels":{"alertname":"x"}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	paged.Body.Close()
+	if paged.StatusCode != http.StatusNoContent || !strings.Contains(log.String(), "Notification received") {
+		t.Errorf("the pager answers %d", paged.StatusCode)
+	}
 	cancel()
 	<-ran
 }
