@@ -45,7 +45,7 @@ func (f *clientFlags) call(ctx context.Context, out output, method, path string,
 	if err != nil {
 		return false, fmt.Errorf("reading the answer of %s: %w", f.URL, err)
 	}
-	if resp.StatusCode != http.StatusOK {
+	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusCreated {
 		var failed struct {
 			Error struct {
 				Message string `json:"message"`

@@ -3,10 +3,12 @@ package main
 import (
 	"errors"
 	"net"
+	"net/http"
 	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -27,10 +29,15 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("BUSY", taken.Addr().String())
+			free, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				return err
+			}
+			env.Setenv("FREE", free.Addr().String())
 
-			return nil
+			return free.Close()
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "oneline": oneLine},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "oneline": oneLine, "answers": answers},
 	})
 }
 
@@ -69,5 +76,29 @@ func oneLine(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if got := ts.ReadFile("stdout"); got != "" {
 		ts.Fatalf("standard output is %s", got)
+	}
+}
+
+// answers waits until a server is ready:
+//
+//	answers ADDRESS
+func answers(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: answers ADDRESS")
+	}
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		resp, err := http.Get("http://" + args[0] + "/api/v1/monitoring/alerts")
+		if err == nil {
+			resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return
+			}
+			err = errors.New(resp.Status)
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("waited for %s to answer: %v", args[0], err)
+		}
+		time.Sleep(20 * time.Millisecond)
 	}
 }
