@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"llmwatch/bridge/notify"
 	"llmwatch/internal/app"
 	"llmwatch/internal/demo"
 	"llmwatch/logship"
@@ -22,7 +23,9 @@ type demoCmd struct {
 	DataDir  string  `help:"Directory for everything that is kept; a temporary one, removed at the end, unless given." placeholder:"DIR"`
 	Seed     uint64  `default:"1" help:"What the platform does is the same for the same seed."`
 	Rate     float64 `default:"25" help:"Requests a second that the platform gets."`
-	logFlags
+
+	LogLevel  string `env:"LOG_LEVEL" default:"INFO" help:"Least level that is logged." placeholder:"LEVEL"`
+	LogFormat string `env:"LOG_FORMAT" default:"auto" help:"auto is text on a terminal and json elsewhere." placeholder:"FORMAT"`
 }
 
 // Help is shown by `llmwatch demo --help`.
@@ -70,18 +73,14 @@ func (c *demoCmd) Run(ctx context.Context, out output) (err error) {
 	}
 	defer func() { err = errors.Join(err, stop()) }()
 
-	return serveApp(ctx, out, c.logFlags, app.Config{
-		Listen:             c.Listen,
-		DataDir:            data,
-		PrometheusConfig:   config,
-		CollectionInterval: app.Duration(demoInterval),
-		CheckInterval:      app.Duration(demoInterval),
-		RetentionTime:      app.Duration(demoRetention),
-		Notifications: app.Notifications{
-			Cooldown:   app.Duration(demoCooldown),
-			WebhookURL: "http://" + listener.Addr().String() + demo.PagerPath,
-		},
-	}, app.NewServe)
+	cfg := app.DefaultConfig(app.CommandServe)
+	cfg.Server.Listen, cfg.Server.DataDir, cfg.Prometheus.ConfigFile = c.Listen, data, config
+	cfg.Metrics.CollectionInterval, cfg.Metrics.RetentionDays = demoInterval, demoRetention
+	cfg.Alerts.CheckInterval, cfg.Alerts.DefaultCooldown = demoInterval, demoCooldown
+	cfg.Notifications.Webhook.URL = notify.Secret("http://" + listener.Addr().String() + demo.PagerPath)
+	cfg.Logging.Level, cfg.Logging.Format = c.LogLevel, c.LogFormat
+
+	return serveApp(ctx, out, cfg, app.NewServe)
 }
 
 // writeDemoConfig writes the Prometheus configuration and the rules by which the

@@ -6,11 +6,7 @@ import (
 	"llmwatch/internal/app"
 )
 
-type exporterCmd struct {
-	Listen string `env:"LLMWATCH_SERVER_LISTEN" default:"127.0.0.1:9925" help:"Address to serve on." placeholder:"HOST:PORT"`
-	listenFlags
-	logFlags
-}
+type exporterCmd struct{ configured }
 
 // Help is shown by `llmwatch exporter --help`.
 func (exporterCmd) Help() string {
@@ -21,8 +17,5 @@ func (exporterCmd) Help() string {
 
 // Run serves until it is told to stop.
 func (c *exporterCmd) Run(ctx context.Context, out output) error {
-	return serveApp(ctx, out, c.logFlags, app.Config{
-		Listen:         c.Listen,
-		AllowAnonymous: c.AllowAnonymous,
-	}, app.NewExporter)
+	return c.run(ctx, out, app.CommandExporter, app.NewExporter)
 }

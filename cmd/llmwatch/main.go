@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
@@ -19,6 +18,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"llmwatch/internal/app"
+	"llmwatch/internal/settings"
 )
 
 // Exit codes, as documented.
@@ -41,18 +41,6 @@ type commands struct {
 	Version     versionCmd     `cmd:"" help:"Print version, commit and Go version."`
 }
 
-// logFlags say how llmwatch itself logs.
-type logFlags struct {
-	LogLevel  string `env:"LOG_LEVEL" default:"INFO" help:"DEBUG, INFO, WARNING, ERROR or CRITICAL."`
-	LogFormat string `env:"LOG_FORMAT" default:"auto" help:"json, text, or auto: text on a terminal, json elsewhere."`
-	LogFile   string `env:"LOG_FILE" help:"Write the log there, rotated, instead of to standard error." placeholder:"FILE"`
-}
-
-// listenFlags say where to serve.
-type listenFlags struct {
-	AllowAnonymous bool `env:"LLMWATCH_SECURITY_ALLOW_ANONYMOUS" help:"Permit listening on other than loopback addresses although callers are not authenticated."`
-}
-
 func main() {
 	forgetEmptyVariables()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -73,7 +61,11 @@ func forgetEmptyVariables() {
 
 // run is main without the process around it.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	var cli commands
+	cli := commands{
+		Serve:    serveCmd{newConfigured(app.CommandServe)},
+		Exporter: exporterCmd{newConfigured(app.CommandExporter)},
+		Bridge:   bridgeCmd{newConfigured(app.CommandBridge)},
+	}
 	exit := -1
 	parser, err := kong.New(&cli,
 		kong.Name("llmwatch"),
@@ -101,12 +93,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 // output is where a command writes.
 type output struct{ stdout, stderr io.Writer }
 
-// fail prints what went wrong in one line and returns the exit code.
+// fail prints what went wrong, one line for each mistake in the configuration,
+// and returns the exit code.
 func fail(stderr io.Writer, err error) int {
 	var config *app.ConfigError
+	var problems settings.Problems
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.As(err, &problems):
+		for _, line := range problems.Lines() {
+			fmt.Fprintln(stderr, "llmwatch:", strings.Join(strings.Fields(line), " "))
+		}
+
+		return exitUsage
 	case errors.As(err, &config):
 		fmt.Fprintln(stderr, "llmwatch:", strings.Join(strings.Fields(err.Error()), " "))
 		return exitUsage
@@ -114,22 +114,4 @@ func fail(stderr io.Writer, err error) int {
 		fmt.Fprintln(stderr, "llmwatch:", err)
 		return exitFailure
 	}
-}
-
-// serveApp runs a long-lived command until the context ends.
-func serveApp(ctx context.Context, out output, flags logFlags, cfg app.Config,
-	build func(app.Config, *slog.Logger) (*app.App, error),
-) error {
-	logger, err := app.NewLogger(out.stderr, app.Logging{Level: flags.LogLevel, Format: flags.LogFormat, File: flags.LogFile})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = logger.Close() }() // What could not be written was reported where it happened.
-	cfg.Version = version()
-	a, err := build(cfg, logger.Logger)
-	if err != nil {
-		return err
-	}
-
-	return a.Run(ctx)
 }

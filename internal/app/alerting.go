@@ -22,9 +22,6 @@ import (
 // alertRetention is how long resolved alerts and their timelines are kept.
 const alertRetention = 90 * 24 * time.Hour
 
-// databaseFile holds alerts, their timelines and what is owed to be told.
-const databaseFile = "llmwatch.db"
-
 // alerting is everything that alerts live by.
 type alerting struct {
 	store    *sqlite.Store
@@ -35,10 +32,11 @@ type alerting struct {
 
 // openStore opens the database.
 func (a *App) openStore(cfg *Config) (*sqlite.Store, error) {
-	if err := os.MkdirAll(cfg.DataDir, 0o750); err != nil {
-		return nil, configErrorf("the data directory %s cannot be made: %w", cfg.DataDir, err)
+	file := cfg.databaseFile()
+	if err := os.MkdirAll(filepath.Dir(file), 0o750); err != nil {
+		return nil, configErrorf("the data directory %s cannot be made: %w", filepath.Dir(file), err)
 	}
-	store, err := sqlite.Open(context.Background(), filepath.Join(cfg.DataDir, databaseFile))
+	store, err := sqlite.Open(context.Background(), file)
 	if err != nil {
 		return nil, &ConfigError{err}
 	}
@@ -55,9 +53,9 @@ func (a *App) startAlerting(cfg *Config, store *sqlite.Store, routing alert.Rout
 	al.manager = alert.NewManager(alert.Config{
 		Store:     store,
 		Logger:    a.logger,
-		Options:   alert.Options{DefaultCooldown: time.Duration(cfg.Notifications.Cooldown)},
+		Options:   alert.Options{DefaultCooldown: cfg.Alerts.DefaultCooldown},
 		Routing:   routing,
-		TickEvery: min(time.Duration(cfg.CheckInterval), 15*time.Second),
+		TickEvery: min(cfg.Alerts.CheckInterval, 15*time.Second),
 		Retention: alertRetention,
 		Summary: func(ctx context.Context, at time.Time) (json.RawMessage, error) {
 			summary, err := client.Summary(ctx, at, time.Hour)
@@ -75,7 +73,7 @@ func (a *App) startAlerting(cfg *Config, store *sqlite.Store, routing alert.Rout
 		Observer: al.manager,
 		Store:    store,
 		QueryURL: a.queryURL(cfg),
-		Every:    time.Duration(cfg.CheckInterval),
+		Every:    cfg.Alerts.CheckInterval,
 		Logger:   a.logger.With("component", "poller"),
 	})
 

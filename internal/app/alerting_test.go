@@ -75,12 +75,12 @@ func TestDataDirectoryThatCannotBeUsedIsSaid(t *testing.T) {
 		t.Fatal(err)
 	}
 	damaged := t.TempDir()
-	if err := os.WriteFile(filepath.Join(damaged, databaseFile), []byte(strings.Repeat("no database ", 1000)), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(damaged, "llmwatch.db"), []byte(strings.Repeat("no database ", 1000)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for name, dir := range map[string]string{"a file": filepath.Join(file, "data"), "a damaged database": damaged} {
 		t.Run(name, func(t *testing.T) {
-			_, err := (&App{logger: silent}).openStore(&Config{DataDir: dir})
+			_, err := (&App{logger: silent}).openStore(&Config{Server: Server{DataDir: dir}})
 			var config *ConfigError
 			if !errors.As(err, &config) || !strings.Contains(err.Error(), dir) {
 				t.Errorf("the error is %T %v, want a *ConfigError that names %s", err, err, dir)

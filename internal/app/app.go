@@ -29,12 +29,12 @@ type stop struct {
 
 // newApp opens the port for a command whose configuration has been checked.
 func newApp(cfg *Config, logger *slog.Logger, start func(a *App) error) (*App, error) {
-	p, err := listen(cfg.Listen, logger)
+	p, err := listen(cfg.Server.Listen, logger)
 	if err != nil {
 		return nil, err
 	}
 
-	external := strings.TrimSuffix(cfg.ExternalURL, "/")
+	external := strings.TrimSuffix(cfg.Server.ExternalURL, "/")
 	if external == "" {
 		external = "http://" + p.listener.Addr().String()
 	}

@@ -65,7 +65,7 @@ func TestPartsStopInReverseOrder(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			var address string
-			a, err := newApp(&Config{Listen: "127.0.0.1:0"}, silent, func(a *App) error {
+			a, err := newApp(listening(CommandExporter), silent, func(a *App) error {
 				address = a.Addr().String()
 				for _, part := range []string{"storage", "engine"} {
 					a.onStop(part, func() error {
@@ -105,13 +105,21 @@ func TestPartsStopInReverseOrder(t *testing.T) {
 }
 
 func TestPortThatFailsEndsTheProgram(t *testing.T) {
-	a, err := newApp(&Config{Listen: "127.0.0.1:0"}, silent, func(a *App) error { return a.port.listener.Close() })
+	a, err := newApp(listening(CommandExporter), silent, func(a *App) error { return a.port.listener.Close() })
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := a.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "serving on "+a.Addr().String()) {
 		t.Errorf("Run says %v", err)
 	}
+}
+
+// listening is a configuration that opens any free port.
+func listening(command string) *Config {
+	c := DefaultConfig(command)
+	c.Server.Listen, c.Version = "127.0.0.1:0", Version{"v1.2.3", "abc"}
+
+	return &c
 }
 
 // serving runs a program until the test ends and returns its base address.
@@ -135,7 +143,7 @@ func serving(t *testing.T, a *App, err error) string {
 }
 
 func TestExporter(t *testing.T) {
-	a, err := NewExporter(Config{Listen: "127.0.0.1:0", Version: Version{"v1.2.3", "abc"}}, silent)
+	a, err := NewExporter(*listening(CommandExporter), silent)
 	base := serving(t, a, err)
 	var status int
 	var body string
@@ -153,10 +161,9 @@ func TestExporter(t *testing.T) {
 }
 
 func TestBridgeNamesItself(t *testing.T) {
-	a, err := NewBridge(Config{
-		Listen: "127.0.0.1:0", PrometheusURL: "http://" + busy(t), CollectionInterval: Duration(time.Second), CheckInterval: Duration(time.Second),
-		DataDir: t.TempDir(), Version: Version{"v1.2.3", "abc"},
-	}, silent)
+	cfg := listening(CommandBridge)
+	cfg.Prometheus.URL, cfg.Server.DataDir = "http://"+busy(t), t.TempDir()
+	a, err := NewBridge(*cfg, silent)
 	base := serving(t, a, err)
 	var status int
 	var body string
@@ -173,7 +180,7 @@ func TestBridgeNamesItself(t *testing.T) {
 
 func TestStartingIsAnswered(t *testing.T) {
 	ready := make(chan struct{})
-	a, err := newApp(&Config{Listen: "127.0.0.1:0"}, silent, func(a *App) error {
+	a, err := newApp(listening(CommandExporter), silent, func(a *App) error {
 		<-ready
 		a.port.handle(http.HandlerFunc(bridge.NotFound))
 

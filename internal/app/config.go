@@ -1,58 +1,136 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
-	"github.com/alecthomas/units"
-	"github.com/prometheus/common/model"
-
-	"llmwatch/internal/engine"
+	"llmwatch/internal/settings"
 )
 
-// Config is everything that can be set. Each command uses the part it needs.
+// The commands that have a configuration.
+const (
+	CommandServe    = "serve"
+	CommandExporter = "exporter"
+	CommandBridge   = "bridge"
+)
+
+// Config is everything that can be set, in the structure of the configuration
+// file. llmwatch/internal/settings says what the tags mean and how to add a key.
+// Each command uses the part it needs.
 type Config struct {
-	// Listen is the host:port to serve on.
-	Listen string
-	// AllowAnonymous permits listening on other than loopback addresses
-	// although callers are not authenticated.
-	AllowAnonymous bool
-	// DataDir holds everything that is kept; MetricsDir the time series,
-	// DataDir/metrics where empty.
-	DataDir    string
-	MetricsDir string
-	// PrometheusConfig is a Prometheus configuration file for the embedded
-	// engine, or empty for the built-in one.
-	PrometheusConfig string
-	// PrometheusURL is the external server that the bridge asks.
-	PrometheusURL string
-	// RulesDir is a folder whose *.yml files the external server loads as rule
-	// files; llmwatch writes its rules there. Empty where it must not.
-	RulesDir string
-	// CollectionInterval is the time between two samples, CheckInterval
-	// between two evaluations of the alert rules.
-	CollectionInterval Duration
-	CheckInterval      Duration
-	// RetentionTime and RetentionSize bound the time series; 0 is no bound.
-	RetentionTime Duration
-	RetentionSize Bytes
-	// ExternalURL is how people reach this llmwatch; messages link to it. Empty
-	// means http:// and the listen address.
-	ExternalURL   string
-	Notifications Notifications
+	Server        Server        `yaml:"server" help:"Where llmwatch is, for programs and for people."`
+	Metrics       Metrics       `yaml:"metrics" commands:"serve bridge" help:"How metrics are collected and kept."`
+	Logging       Logging       `yaml:"logging" help:"How llmwatch itself logs."`
+	Alerts        Alerts        `yaml:"alerts" commands:"serve bridge" help:"When alert rules are evaluated, and how often people are told."`
+	Notifications Notifications `yaml:"notifications" commands:"serve bridge" reload:"true" help:"Who is told of alerts."`
+	Prometheus    Prometheus    `yaml:"prometheus" help:"The metrics server: the embedded one of serve, the external one of bridge."`
+	Security      Security      `yaml:"security" help:"Who may do what."`
+
 	// Version is shown by /status and llmwatch_build_info.
 	Version Version
+	// command is the one that runs.
+	command string
+}
+
+// Server says where to serve and where to keep.
+type Server struct {
+	Listen      string `yaml:"listen" flag:"listen" help:"Address to serve on, HOST:PORT."`
+	DataDir     string `yaml:"data_dir" flag:"data-dir" commands:"serve bridge" help:"Directory for everything that is kept."`
+	ExternalURL string `yaml:"external_url" flag:"external-url" commands:"serve bridge" help:"How people reach this llmwatch; messages link to it. http:// and the listen address unless given."`
+}
+
+// Metrics says how metrics are collected and kept.
+type Metrics struct {
+	CollectionInterval time.Duration `yaml:"collection_interval" env:"METRICS_COLLECTION_INTERVAL" flag:"collection-interval" min:"1s" max:"2m" help:"Time between two samples."`
+	RetentionDays      time.Duration `yaml:"retention_days" flag:"retention-days" unit:"days" commands:"serve" help:"How long metrics are kept; 0 for no bound."`
+	RetentionSize      int64         `yaml:"retention_size" flag:"retention-size" unit:"bytes" commands:"serve" help:"How many bytes of metrics are kept at most, such as 10GB; 0 for no bound."`
+	DBPath             string        `yaml:"db_path" env:"METRICS_DB_PATH" flag:"metrics-dir" commands:"serve" help:"Directory of the time series; metrics in server.data_dir unless given."`
+	BatchSize          int           `yaml:"batch_size" commands:"serve" min:"1" help:"Accepted for older files and without effect: each scrape is written as one batch, whatever its size."`
+}
+
+// Alerts says when alert rules are evaluated, and how often people are told.
+type Alerts struct {
+	CheckInterval    time.Duration `yaml:"check_interval" env:"ALERT_CHECK_INTERVAL" flag:"check-interval" min:"1s" max:"2m" help:"Time between two evaluations of the alert rules."`
+	DefaultCooldown  time.Duration `yaml:"default_cooldown" env:"ALERT_COOLDOWN_PERIOD" flag:"cooldown" help:"Shortest time between two notifications of one alert, unless its rule says otherwise."`
+	DBPath           string        `yaml:"db_path" help:"SQLite file of alerts; llmwatch.db in server.data_dir unless given."`
+	RateLimiting     bool          `yaml:"rate_limiting" reload:"true" help:"Whether max_alerts_per_hour holds."`
+	MaxAlertsPerHour int           `yaml:"max_alerts_per_hour" flag:"max-alerts-per-hour" reload:"true" min:"0" help:"Notifications in any hour; the rest comes in a digest. 0 for no bound."`
+	EscalateAfter    time.Duration `yaml:"escalate_after" flag:"escalate-after" reload:"true" help:"How long an alert may stay unacknowledged until others are told too; 0 for ever."`
+	EscalateTo       []string      `yaml:"escalate_to" flag:"escalate-to" reload:"true" help:"Channels that are told then."`
+	SendResolved     bool          `yaml:"send_resolved" reload:"true" help:"Whether those who were told of an alert are told of its end."`
+}
+
+// Prometheus says which metrics server there is.
+type Prometheus struct {
+	URL        string `yaml:"url" flag:"prometheus-url" commands:"bridge" help:"Base address of a Prometheus, Thanos, Mimir or VictoriaMetrics."`
+	RulesDir   string `yaml:"rules_dir" flag:"rules-dir" commands:"bridge" help:"Folder whose *.yml that server loads as rule files: llmwatch keeps its rules there, and has the server reload them."`
+	ConfigFile string `yaml:"config_file" flag:"prometheus-config" commands:"serve" help:"Prometheus configuration file with further scrape jobs, rule files, alerting and remote_write."`
+}
+
+// Security says who may do what.
+type Security struct {
+	AllowAnonymous bool `yaml:"allow_anonymous" flag:"allow-anonymous" help:"Permits listening on other than loopback addresses although callers are not authenticated."`
 }
 
 // Version identifies the build.
 type Version struct {
 	Version string
 	Commit  string
+}
+
+// DefaultConfig is what a command does unless it is told otherwise.
+func DefaultConfig(command string) Config {
+	c := Config{
+		Server: Server{Listen: "127.0.0.1:5000", DataDir: "data"},
+		Metrics: Metrics{
+			CollectionInterval: 30 * time.Second, RetentionDays: 7 * 24 * time.Hour, BatchSize: 100,
+		},
+		Logging: defaultLogging(),
+		Alerts: Alerts{
+			CheckInterval: time.Minute, DefaultCooldown: 30 * time.Minute, RateLimiting: true, SendResolved: true,
+		},
+		Notifications: defaultNotifications(),
+		command:       command,
+	}
+	if command == CommandExporter {
+		c.Server.Listen = "127.0.0.1:9925"
+	}
+
+	return c
+}
+
+// Settings describes what can be set for a command.
+func Settings(command string) *settings.Schema {
+	defaults := DefaultConfig(command)
+
+	return settings.New(&defaults)
+}
+
+// Load reads the configuration of a command. What is wrong is a *ConfigError
+// that holds everything that is.
+func Load(in settings.Input) (*Config, *settings.Loaded, error) {
+	c := &Config{}
+	loaded, err := Settings(in.Command).Load(c, in)
+	if err != nil {
+		return nil, nil, &ConfigError{err}
+	}
+
+	return c, loaded, nil
+}
+
+// check is Load for a configuration that comes from elsewhere.
+func (c *Config) check() error {
+	if err := Settings(c.command).Validate(c, c.command); err != nil {
+		return &ConfigError{err}
+	}
+
+	return nil
 }
 
 // ConfigError is a mistake of whoever runs the program, not of the program.
@@ -68,95 +146,82 @@ func configErrorf(format string, args ...any) error {
 	return &ConfigError{fmt.Errorf(format, args...)}
 }
 
+// Validate checks what no section can know alone.
+func (c *Config) Validate() error {
+	return errors.Join(c.checkListen(), c.checkPrometheusURL(), c.checkRulesDir(), c.checkRetention(), c.checkEscalation())
+}
+
 // checkListen refuses to serve strangers unless that was asked for.
 func (c *Config) checkListen() error {
-	host, port, err := net.SplitHostPort(c.Listen)
+	listen := c.Server.Listen
+	host, port, err := net.SplitHostPort(listen)
 	if err != nil {
-		return configErrorf("listen address %q must be HOST:PORT, such as 127.0.0.1:5000", c.Listen)
+		return fmt.Errorf("server.listen must be HOST:PORT, such as 127.0.0.1:5000, got %q", listen)
 	}
 	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
-		return configErrorf("listen address %q: the port must be a number from 0 to 65535", c.Listen)
+		return fmt.Errorf("server.listen must have a port from 0 to 65535, got %q", listen)
 	}
-	ip := net.ParseIP(host)
-	if c.AllowAnonymous || host == "localhost" || (ip != nil && ip.IsLoopback()) {
+	if c.Security.AllowAnonymous || isLoopback(host) {
 		return nil
 	}
 
-	return configErrorf("listen address %q is not a loopback address and callers are not authenticated: "+
-		"listen on 127.0.0.1, or set security.allow_anonymous (--allow-anonymous) if the network itself keeps strangers out", c.Listen)
+	return fmt.Errorf("server.listen must be a loopback address because callers are not authenticated, got %q: "+
+		"listen on 127.0.0.1, or set security.allow_anonymous (--allow-anonymous) if the network itself keeps strangers out", listen)
 }
 
-func (c *Config) metricsDir() string {
-	if c.MetricsDir != "" {
-		return c.MetricsDir
-	}
+// isLoopback reports whether a host is this machine and nothing else.
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
 
-	return filepath.Join(c.DataDir, "metrics")
+	return host == "localhost" || (ip != nil && ip.IsLoopback())
 }
 
 func (c *Config) checkPrometheusURL() error {
-	u, err := url.Parse(c.PrometheusURL)
+	if c.command != CommandBridge {
+		return nil
+	}
+	u, err := url.Parse(c.Prometheus.URL)
 	if err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" {
 		return nil
 	}
-	shown := c.PrometheusURL
-	if i := strings.LastIndexByte(shown, '@'); i >= 0 {
-		shown = "<secret>" + shown[i:] // Credentials may stand before it.
-	}
 
-	return configErrorf("prometheus URL %q must be an http or https URL, such as http://localhost:9090", shown)
+	return errors.New("prometheus.url must be an http or https address, such as http://localhost:9090")
 }
 
-func (c *Config) checkCollectionInterval() error {
-	return c.CollectionInterval.check("collection interval (METRICS_COLLECTION_INTERVAL, --collection-interval)")
-}
-
-func (c *Config) checkCheckInterval() error {
-	return c.CheckInterval.check("check interval (ALERT_CHECK_INTERVAL, --check-interval)")
-}
-
-// check holds an interval against the engine's bounds.
-func (d Duration) check(name string) error {
-	if t := time.Duration(d); t < engine.MinInterval || t > engine.MaxInterval {
-		return configErrorf("%s must be from %s to %s, got %s", name, engine.MinInterval, engine.MaxInterval, t)
-	}
-
-	return nil
-}
-
-// Duration is a time span that is written as a number of seconds or with a
-// unit: 30, 30s, 5m, 7d.
-type Duration time.Duration
-
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (d *Duration) UnmarshalText(text []byte) error {
-	if seconds, err := strconv.ParseUint(string(text), 10, 31); err == nil {
-		*d = Duration(time.Duration(seconds) * time.Second)
+func (c *Config) checkRulesDir() error {
+	if c.command != CommandBridge || c.Prometheus.RulesDir == "" {
 		return nil
 	}
-	parsed, err := model.ParseDuration(string(text))
-	if err != nil {
-		return fmt.Errorf("must be a number of seconds or a duration such as 30s, 5m or 7d, got %q", text)
+	if info, err := os.Stat(c.Prometheus.RulesDir); err != nil || !info.IsDir() {
+		return fmt.Errorf("prometheus.rules_dir must be a folder that exists, got %q", c.Prometheus.RulesDir)
 	}
-	*d = Duration(parsed)
 
 	return nil
 }
 
-// Bytes is a size that is written as a number of bytes or with a unit: 10MB.
-type Bytes int64
-
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (b *Bytes) UnmarshalText(text []byte) error {
-	if n, err := strconv.ParseUint(string(text), 10, 63); err == nil {
-		*b = Bytes(n)
-		return nil
+func (c *Config) checkRetention() error {
+	if c.command == CommandServe && c.Metrics.RetentionDays == 0 && c.Metrics.RetentionSize == 0 {
+		return errors.New("metrics.retention_days must be more than 0, or metrics.retention_size must")
 	}
-	parsed, err := units.ParseBase2Bytes(string(text))
-	if err != nil || parsed < 0 {
-		return fmt.Errorf("must be a size such as 512MB or 10GB, got %q", text)
-	}
-	*b = Bytes(parsed)
 
 	return nil
+}
+
+// metricsDir is where the time series are.
+func (c *Config) metricsDir() string {
+	if c.Metrics.DBPath != "" {
+		return c.Metrics.DBPath
+	}
+
+	return filepath.Join(c.Server.DataDir, "metrics")
+}
+
+// databaseFile is the SQLite file of everything that is neither a metric nor a
+// log line.
+func (c *Config) databaseFile() string {
+	if c.Alerts.DBPath != "" {
+		return c.Alerts.DBPath
+	}
+
+	return filepath.Join(c.Server.DataDir, "llmwatch.db")
 }

@@ -38,7 +38,7 @@ type port struct {
 func listen(address string, logger *slog.Logger) (*port, error) {
 	l, err := net.Listen("tcp", address) //nolint:noctx // Binding a local port does not block.
 	if err != nil {
-		return nil, &ConfigError{fmt.Errorf("opening the port: %w", err)}
+		return nil, configErrorf("server.listen: opening the port: %w", err)
 	}
 	p := &port{listener: documentedErrors{l}, failed: make(chan error, 1), closing: make(chan struct{})}
 	p.handle(http.HandlerFunc(notReady))

@@ -4,35 +4,45 @@ import (
 	"context"
 	"io"
 	"log/slog"
-	"strings"
 
 	"llmwatch/logship"
 )
 
 // Logging says how llmwatch itself logs.
 type Logging struct {
-	// Level is DEBUG, INFO, WARNING, ERROR or CRITICAL, in any case; WARN is
-	// accepted too.
-	Level string
-	// Format is json, text, or auto: text on a terminal, JSON elsewhere.
-	Format string
-	// File is written, and rotated, instead of the output; empty for none.
-	File string
+	Level        string `yaml:"level" env:"LOG_LEVEL" flag:"log-level" oneof:"DEBUG INFO WARN WARNING ERROR CRITICAL" reload:"true" help:"Least level that is logged."`
+	Format       string `yaml:"format" env:"LOG_FORMAT" flag:"log-format" oneof:"json text auto" help:"auto is text on a terminal and json elsewhere."`
+	File         string `yaml:"file" env:"LOG_FILE" flag:"log-file" help:"File to log to instead of standard error."`
+	MaxSize      int64  `yaml:"max_size" unit:"bytes" help:"Size at which the file is rotated; 0 never rotates."`
+	BackupCount  int    `yaml:"backup_count" min:"0" help:"How many rotated files are kept; 0 never rotates."`
+	AsyncLogging bool   `yaml:"async_logging" help:"Whether lines are written in the background."`
+	BufferSize   int    `yaml:"buffer_size" min:"1" help:"How many lines may wait for that; a full buffer makes callers wait, so that nothing is lost."`
+}
+
+func defaultLogging() Logging {
+	return Logging{
+		Level: "INFO", Format: logship.FormatAuto, MaxSize: logship.DefaultMaxSize,
+		BackupCount: logship.DefaultBackupCount, BufferSize: logship.DefaultBufferSize,
+	}
 }
 
 // NewLogger returns the program's logger. Whoever gets it closes it.
 func NewLogger(w io.Writer, l Logging) (*logship.Logger, error) {
-	if _, err := logship.ParseLevel(l.Level); err != nil {
-		return nil, configErrorf("log level (LOG_LEVEL, --log-level) must be DEBUG, INFO, WARNING, ERROR or CRITICAL, got %q", l.Level)
+	never := func(n int64) int64 { // What logship calls never.
+		if n == 0 {
+			return -1
+		}
+
+		return n
 	}
-	switch strings.ToLower(l.Format) {
-	case logship.FormatAuto, logship.FormatJSON, logship.FormatText:
-	default:
-		return nil, configErrorf("log format (LOG_FORMAT, --log-format) must be json, text or auto, got %q", l.Format)
-	}
-	logger, err := logship.New(logship.Config{Name: "llmwatch", Level: l.Level, Format: l.Format, Output: w, File: l.File})
-	if err != nil {
-		return nil, configErrorf("log file (LOG_FILE, --log-file): %w", err)
+	logger, err := logship.New(logship.Config{
+		Name: "llmwatch", Level: l.Level, Format: l.Format, Output: w, File: l.File,
+		MaxSize: never(l.MaxSize), BackupCount: int(never(int64(l.BackupCount))), Async: l.AsyncLogging, BufferSize: l.BufferSize,
+	})
+	if err != nil && l.File != "" {
+		return nil, configErrorf("logging.file: %w", err)
+	} else if err != nil {
+		return nil, &ConfigError{err}
 	}
 
 	return logger, nil

@@ -56,12 +56,13 @@ func TestLevels(t *testing.T) {
 
 func TestLoggerRefusesWhatItDoesNotKnow(t *testing.T) {
 	for _, tc := range []struct{ level, format, want string }{
-		{"LOUD", "json", `log level (LOG_LEVEL, --log-level) must be DEBUG, INFO, WARNING, ERROR or CRITICAL, got "LOUD"`},
-		{"", "json", `log level (LOG_LEVEL, --log-level) must be DEBUG, INFO, WARNING, ERROR or CRITICAL, got ""`},
-		{"INFO", "xml", `log format (LOG_FORMAT, --log-format) must be json, text or auto, got "xml"`},
+		{"LOUD", "json", `logging.level (LOG_LEVEL, --log-level) must be DEBUG, INFO, WARN, WARNING, ERROR or CRITICAL, got "LOUD"`},
+		{"", "json", `logging.level (LOG_LEVEL, --log-level) must be DEBUG, INFO, WARN, WARNING, ERROR or CRITICAL, got ""`},
+		{"INFO", "xml", `logging.format (LOG_FORMAT, --log-format) must be json, text or auto, got "xml"`},
 	} {
-		_, err := NewLogger(&bytes.Buffer{}, Logging{Level: tc.level, Format: tc.format})
-		expectConfigError(t, tc.level+" "+tc.format, err, tc.want)
+		c := DefaultConfig(CommandExporter)
+		c.Logging.Level, c.Logging.Format = tc.level, tc.format
+		expectConfigError(t, tc.level+" "+tc.format, c.check(), tc.want)
 	}
 }
 
@@ -153,7 +154,7 @@ func TestLogFile(t *testing.T) {
 		t.Errorf("the output holds %s", &out)
 	}
 	if _, err := NewLogger(&out, Logging{Level: "INFO", Format: "json", File: filepath.Join(path, "below a file")}); err == nil ||
-		!strings.Contains(err.Error(), "LOG_FILE") {
+		!strings.Contains(err.Error(), "logging.file: ") {
 		t.Errorf("a file that cannot be written: %v", err)
 	}
 }

@@ -99,7 +99,7 @@ func comparison(expr string) (metric string, threshold float64, ok bool) {
 // queryURL leads to an expression in the metrics server, once it is appended.
 // Prometheus's own page shows a graph; the embedded engine has no page.
 func (a *App) queryURL(cfg *Config) string {
-	if u, err := url.Parse(cfg.PrometheusURL); err == nil && u.Host != "" {
+	if u, err := url.Parse(cfg.Prometheus.URL); err == nil && u.Host != "" {
 		u.User = nil // Credentials are for llmwatch and not for whoever reads an alert.
 		return strings.TrimSuffix(u.String(), "/") + "/graph?g0.tab=0&g0.expr="
 	}

@@ -79,7 +79,7 @@ func TestMessagesCarryLinkAndChart(t *testing.T) {
 
 func TestLinksToTheMetricsServerCarryNoCredentials(t *testing.T) {
 	a := &App{externalURL: "http://127.0.0.1:5000"}
-	if got, want := a.queryURL(&Config{PrometheusURL: "https://ada:secret@prometheus.example.com/base/"}),
+	if got, want := a.queryURL(&Config{Prometheus: Prometheus{URL: "https://ada:secret@prometheus.example.com/base/"}}),
 		"https://prometheus.example.com/base/graph?g0.tab=0&g0.expr="; got != want {
 		t.Errorf("the link is %q, want %q", got, want)
 	}

@@ -30,7 +30,7 @@ var descText = regexp.MustCompile(`^Desc\{fqName: "([^"]+)", help: "((?:[^"\\]|\
 // TestDocumentedMetrics keeps docs/metrics.md the list of everything that
 // llmwatch publishes under names of its own or of the conventions it follows.
 func TestDocumentedMetrics(t *testing.T) {
-	cfg := &Config{CollectionInterval: Duration(time.Second)}
+	cfg := listening(CommandServe)
 	out, err := publish(cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)

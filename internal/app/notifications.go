@@ -1,14 +1,13 @@
 package app
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
-	"os"
+	"maps"
+	"slices"
 	"strings"
-	"time"
 
 	"llmwatch/bridge/alert"
-	"llmwatch/bridge/notify"
 	"llmwatch/bridge/notify/email"
 	"llmwatch/bridge/notify/slack"
 	"llmwatch/bridge/notify/webhook"
@@ -21,129 +20,128 @@ const (
 	channelWebhook = "webhook"
 )
 
-// Notifications says who is told of alerts, and how often.
+// Notifications says who is told of alerts.
 type Notifications struct {
-	// Cooldown is the shortest time between two notifications of one alert,
-	// unless its rule says otherwise.
-	Cooldown Duration
-	// MaxPerHour bounds the notifications in any hour, 0 for no bound; what
-	// exceeds it is gathered in a digest.
-	MaxPerHour int
-	// EscalateAfter is how long an alert may stay unacknowledged until the
-	// channels EscalateTo are told too; 0 is for ever.
-	EscalateAfter Duration
-	EscalateTo    []string
+	Email   Email   `yaml:"email" help:"Mail. Needs smtp_server, from_email and to_emails."`
+	Slack   Slack   `yaml:"slack" help:"Slack, by an incoming webhook."`
+	Webhook Webhook `yaml:"webhook" help:"Alertmanager's webhook payload, version 4, to an address of your own. Enabled by url."`
+}
 
-	EmailEnabled     bool
-	SMTPServer       string
-	SMTPPort         int
-	SMTPTLS          string
-	SMTPCAFile       string
-	SMTPUsername     string
-	SMTPPassword     string
-	SMTPPasswordFile string
-	FromEmail        string
-	ToEmails         []string
+// Email is the channel email.
+type Email struct {
+	Enabled bool `yaml:"enabled" env:"ENABLE_EMAIL_ALERTS" flag:"email" help:"Send mail."`
+	email.Config
+}
 
-	SlackEnabled        bool
-	SlackWebhookURL     string
-	SlackWebhookURLFile string
+// Validate checks the channel if it is enabled.
+func (e *Email) Validate() error {
+	if !e.Enabled {
+		return nil
+	}
 
-	WebhookURL        string
-	WebhookSecret     string
-	WebhookSecretFile string
+	return e.Config.Validate()
+}
+
+// Slack is the channel slack.
+type Slack struct {
+	Enabled bool `yaml:"enabled" env:"ENABLE_SLACK_ALERTS" flag:"slack" help:"Post to Slack."`
+	slack.Config
+}
+
+// Validate checks the channel if it is enabled.
+func (s *Slack) Validate() error {
+	if !s.Enabled {
+		return nil
+	}
+
+	return s.Config.Validate()
+}
+
+// Webhook is the channel webhook.
+type Webhook struct {
+	webhook.Config
+}
+
+// Validate checks the channel if it is enabled.
+func (w *Webhook) Validate() error {
+	if w.URL == "" {
+		return nil
+	}
+
+	return w.Config.Validate()
+}
+
+func defaultNotifications() Notifications {
+	return Notifications{
+		Email:   Email{Config: email.DefaultConfig()},
+		Slack:   Slack{Config: slack.DefaultConfig()},
+		Webhook: Webhook{Config: webhook.DefaultConfig()},
+	}
+}
+
+// channels are the names of the enabled channels.
+func (n *Notifications) channels() []string {
+	var names []string
+	for name, enabled := range map[string]bool{
+		channelEmail: n.Email.Enabled, channelSlack: n.Slack.Enabled, channelWebhook: n.Webhook.URL != "",
+	} {
+		if enabled {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+
+	return names
+}
+
+func (c *Config) checkEscalation() error {
+	if c.command == CommandExporter {
+		return nil
+	}
+	channels := c.Notifications.channels()
+	for _, name := range c.Alerts.EscalateTo {
+		if !slices.Contains(channels, name) {
+			return fmt.Errorf("alerts.escalate_to must name enabled channels (%s), got %q", cmp.Or(strings.Join(channels, ", "), "none is enabled"), name)
+		}
+	}
+
+	return nil
 }
 
 // routing makes the notifiers. What is wrong is a *ConfigError that names the
-// channel and the key.
-func (n *Notifications) routing(externalURL string) (alert.Routing, error) {
+// key.
+func (c *Config) routing() (alert.Routing, error) {
 	r := alert.Routing{
 		Policy: alert.Policy{
-			MaxPerHour:    n.MaxPerHour,
-			EscalateAfter: time.Duration(n.EscalateAfter),
-			EscalateTo:    n.EscalateTo,
-			SendResolved:  true,
+			Channels:      c.Notifications.channels(),
+			EscalateAfter: c.Alerts.EscalateAfter,
+			EscalateTo:    c.Alerts.EscalateTo,
+			SendResolved:  c.Alerts.SendResolved,
 		},
 		Notifiers: map[string]alert.Notifier{},
 	}
-	for _, channel := range []struct {
-		name    string
-		enabled bool
-		make    func() (alert.Notifier, error)
-	}{
-		{channelEmail, n.EmailEnabled, n.email},
-		{channelSlack, n.SlackEnabled, n.slack},
-		{channelWebhook, n.WebhookURL != "", func() (alert.Notifier, error) { return n.webhook(externalURL) }},
-	} {
-		if !channel.enabled {
+	if c.Alerts.RateLimiting {
+		r.Policy.MaxPerHour = c.Alerts.MaxAlertsPerHour
+	}
+	hook := c.Notifications.Webhook.Config
+	if hook.ExternalURL == "" {
+		hook.ExternalURL = c.Server.ExternalURL
+	}
+	makers := map[string]func() (alert.Notifier, error){
+		channelEmail:   func() (alert.Notifier, error) { return email.New(c.Notifications.Email.Config) },
+		channelSlack:   func() (alert.Notifier, error) { return slack.New(c.Notifications.Slack.Config) },
+		channelWebhook: func() (alert.Notifier, error) { return webhook.New(hook) },
+	}
+	for _, name := range slices.Sorted(maps.Keys(makers)) {
+		if !slices.Contains(r.Policy.Channels, name) {
 			continue
 		}
-		notifier, err := channel.make()
+		notifier, err := makers[name]()
 		if err != nil {
-			return alert.Routing{}, configErrorf("notifications by %s: %w", channel.name, err)
+			return alert.Routing{}, configErrorf("notifications.%s.%w", name, err)
 		}
-		r.Notifiers[channel.name] = notifier
-		r.Policy.Channels = append(r.Policy.Channels, channel.name)
-	}
-	for _, name := range n.EscalateTo {
-		if r.Notifiers[name] == nil {
-			return alert.Routing{}, configErrorf("escalation (LLMWATCH_ALERTS_ESCALATE_TO, --escalate-to) names channel %q, which is not enabled; enabled are: %s",
-				name, strings.Join(r.Policy.Channels, ", "))
-		}
+		r.Notifiers[name] = notifier
 	}
 
 	return r, nil
-}
-
-func (n *Notifications) email() (alert.Notifier, error) {
-	password, err := secret("SMTP_PASSWORD", n.SMTPPassword, n.SMTPPasswordFile)
-	if err != nil {
-		return nil, err
-	}
-	cfg := email.DefaultConfig()
-	cfg.SMTPServer, cfg.SMTPPort, cfg.SMTPTLS, cfg.SMTPCAFile = n.SMTPServer, n.SMTPPort, email.TLS(n.SMTPTLS), n.SMTPCAFile
-	cfg.Username, cfg.Password, cfg.FromEmail, cfg.ToEmails = n.SMTPUsername, password, n.FromEmail, n.ToEmails
-
-	return email.New(cfg)
-}
-
-func (n *Notifications) slack() (alert.Notifier, error) {
-	url, err := secret("SLACK_WEBHOOK_URL", n.SlackWebhookURL, n.SlackWebhookURLFile)
-	if err != nil {
-		return nil, err
-	}
-	cfg := slack.DefaultConfig()
-	cfg.WebhookURL = url
-
-	return slack.New(cfg)
-}
-
-func (n *Notifications) webhook(externalURL string) (alert.Notifier, error) {
-	key, err := secret("LLMWATCH_NOTIFICATIONS_WEBHOOK_SECRET", n.WebhookSecret, n.WebhookSecretFile)
-	if err != nil {
-		return nil, err
-	}
-	cfg := webhook.DefaultConfig()
-	cfg.URL, cfg.Secret, cfg.ExternalURL = notify.Secret(n.WebhookURL), key, externalURL
-
-	return webhook.New(cfg)
-}
-
-// secret reads a secret from its variable or from a file.
-func secret(name, value, file string) (notify.Secret, error) {
-	if file == "" {
-		return notify.Secret(value), nil
-	}
-	if value != "" {
-		return "", fmt.Errorf("%[1]s and %[1]s_FILE are both set; set one of them", name)
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return "", fmt.Errorf("reading %s_FILE: %w", name, err)
-	}
-	if text := strings.TrimSpace(string(text)); text != "" {
-		return notify.Secret(text), nil
-	}
-
-	return "", errors.New(name + "_FILE names an empty file: " + file)
 }

@@ -3,12 +3,13 @@ package app
 import (
 	"errors"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"llmwatch/bridge/notify"
 	"llmwatch/bridge/notify/email"
 )
 
@@ -16,19 +17,21 @@ import (
 const canary = "canary-secret"
 
 // everyChannel is configured as it should be.
-func everyChannel() Notifications {
-	return Notifications{
-		EmailEnabled: true, SMTPServer: "smtp.example.com", SMTPTLS: string(email.STARTTLS), SMTPUsername: "llmwatch", SMTPPassword: canary,
-		FromEmail: "llmwatch@example.com", ToEmails: []string{"ops@example.com"},
-		SlackEnabled: true, SlackWebhookURL: "https://hooks.slack.com/services/T0/B0/" + canary,
-		WebhookURL: "https://example.com/" + canary, WebhookSecret: canary,
-	}
+func everyChannel() *Config {
+	c := DefaultConfig(CommandServe)
+	mail, hook := &c.Notifications.Email, &c.Notifications.Webhook
+	mail.Enabled, mail.SMTPServer, mail.Username, mail.Password = true, "smtp.example.com", "llmwatch", canary
+	mail.FromEmail, mail.ToEmails = "llmwatch@example.com", []string{"ops@example.com"}
+	c.Notifications.Slack.Enabled, c.Notifications.Slack.WebhookURL = true, "https://hooks.slack.com/services/T0/B0/"+canary
+	hook.URL, hook.Secret = "https://example.com/"+canary, canary
+
+	return &c
 }
 
 func TestRouting(t *testing.T) {
-	n := everyChannel()
-	n.MaxPerHour, n.EscalateAfter, n.EscalateTo = 7, Duration(60e9), []string{"slack"}
-	r, err := n.routing("http://localhost:5000")
+	c := everyChannel()
+	c.Alerts.MaxAlertsPerHour, c.Alerts.EscalateAfter, c.Alerts.EscalateTo = 7, time.Minute, []string{"slack"}
+	r, err := c.routing()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -36,111 +39,107 @@ func TestRouting(t *testing.T) {
 	if got := slices.Sorted(maps.Keys(r.Notifiers)); !slices.Equal(got, want) || !slices.Equal(r.Policy.Channels, want) {
 		t.Errorf("the channels are %v and %v, want %v", got, r.Policy.Channels, want)
 	}
-	if p := r.Policy; p.MaxPerHour != 7 || p.EscalateAfter.Minutes() != 1 || !slices.Equal(p.EscalateTo, n.EscalateTo) || !p.SendResolved {
+	if p := r.Policy; p.MaxPerHour != 7 || p.EscalateAfter != time.Minute || !slices.Equal(p.EscalateTo, []string{"slack"}) || !p.SendResolved {
 		t.Errorf("the policy is %+v", p)
+	}
+
+	c.Alerts.RateLimiting, c.Alerts.SendResolved = false, false
+	if r, err = c.routing(); err != nil || r.Policy.MaxPerHour != 0 || r.Policy.SendResolved {
+		t.Errorf("without rate limit and resolutions the policy is %+v (%v)", r.Policy, err)
 	}
 }
 
 func TestNothingEnabledTellsNobody(t *testing.T) {
-	n := everyChannel()
-	n.EmailEnabled, n.SlackEnabled, n.WebhookURL = false, false, ""
-	r, err := n.routing("")
+	c := everyChannel()
+	c.Notifications.Email.Enabled, c.Notifications.Slack.Enabled, c.Notifications.Webhook.URL = false, false, ""
+	r, err := c.routing()
 	if err != nil || len(r.Notifiers) != 0 || len(r.Policy.Channels) != 0 {
 		t.Errorf("routing is %+v (%v)", r, err)
 	}
 }
 
-func TestRoutingNamesWhatIsWrong(t *testing.T) {
-	dir := t.TempDir()
-	file := func(name, text string) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-
-		return path
-	}
-	empty, full, none := file("empty", " \n"), file("full", canary+"\n"), filepath.Join(dir, "none")
+func TestChannelsNameWhatIsWrong(t *testing.T) {
 	for name, tc := range map[string]struct {
-		spoil func(n *Notifications)
+		spoil func(*Notifications)
 		says  []string
 	}{
-		"no server":            {func(n *Notifications) { n.SMTPServer = "" }, []string{"email", "smtp_server"}},
-		"a server with a port": {func(n *Notifications) { n.SMTPServer = "smtp.example.com:25" }, []string{"email", "smtp_server"}},
-		"a port":               {func(n *Notifications) { n.SMTPPort = 70000 }, []string{"email", "smtp_port", "70000"}},
-		"a TLS mode":           {func(n *Notifications) { n.SMTPTLS = "ssl" }, []string{"email", "smtp_tls", "starttls, tls or none"}},
-		"no TLS mode":          {func(n *Notifications) { n.SMTPTLS = "" }, []string{"email", "smtp_tls"}},
-		"a CA file":            {func(n *Notifications) { n.SMTPCAFile = none }, []string{"email", "smtp_ca_file", none}},
-		"no sender":            {func(n *Notifications) { n.FromEmail = "" }, []string{"email", "from_email"}},
-		"no recipients":        {func(n *Notifications) { n.ToEmails = nil }, []string{"email", "to_emails"}},
-		"a bad recipient":      {func(n *Notifications) { n.ToEmails = []string{"ops"} }, []string{"email", "to_emails", `"ops"`}},
-		"no password":          {func(n *Notifications) { n.SMTPPassword = "" }, []string{"email", "username and password"}},
-		"no user":              {func(n *Notifications) { n.SMTPUsername = "" }, []string{"email", "username and password"}},
-		"password twice":       {func(n *Notifications) { n.SMTPPasswordFile = full }, []string{"email", "SMTP_PASSWORD and SMTP_PASSWORD_FILE are both set"}},
-		"password: no file": {func(n *Notifications) {
-			n.SMTPPassword, n.SMTPPasswordFile = "", none
-		}, []string{"email", "SMTP_PASSWORD_FILE", none}},
-		"password: an empty file": {func(n *Notifications) {
-			n.SMTPPassword, n.SMTPPasswordFile = "", empty
-		}, []string{"email", "SMTP_PASSWORD_FILE", empty}},
-		"no Slack address": {func(n *Notifications) { n.SlackWebhookURL = "" }, []string{"slack", "webhook_url"}},
-		"a Slack address":  {func(n *Notifications) { n.SlackWebhookURL = "ftp://x/" + canary }, []string{"slack", "webhook_url"}},
-		"Slack twice":      {func(n *Notifications) { n.SlackWebhookURLFile = full }, []string{"slack", "SLACK_WEBHOOK_URL and SLACK_WEBHOOK_URL_FILE are both set"}},
-		"Slack: no file": {func(n *Notifications) {
-			n.SlackWebhookURL, n.SlackWebhookURLFile = "", none
-		}, []string{"slack", "SLACK_WEBHOOK_URL_FILE", none}},
-		"a webhook address":      {func(n *Notifications) { n.WebhookURL = "example.com/" + canary }, []string{"webhook", "url"}},
-		"a webhook's bad escape": {func(n *Notifications) { n.WebhookURL = "https://example.com/%zz" + canary }, []string{"webhook", "url"}},
-		"webhook secret twice":   {func(n *Notifications) { n.WebhookSecretFile = full }, []string{"webhook", "LLMWATCH_NOTIFICATIONS_WEBHOOK_SECRET and", "_FILE are both set"}},
-		"webhook secret: an empty file": {func(n *Notifications) {
-			n.WebhookSecret, n.WebhookSecretFile = "", empty
-		}, []string{"webhook", "LLMWATCH_NOTIFICATIONS_WEBHOOK_SECRET_FILE", empty}},
-		"an unknown channel to escalate to": {func(n *Notifications) {
-			n.EscalateTo = []string{"slack", "pager"}
-		}, []string{`"pager"`, "LLMWATCH_ALERTS_ESCALATE_TO", "enabled are: email, slack, webhook"}},
-		"a channel to escalate to that is off": {func(n *Notifications) {
-			n.SlackEnabled, n.EscalateTo = false, []string{"slack"}
-		}, []string{`"slack"`, "enabled are: email, webhook"}},
+		"no server":              {func(n *Notifications) { n.Email.SMTPServer = "" }, []string{"notifications.email.smtp_server (SMTP_SERVER, --smtp-server) must"}},
+		"a server with a port":   {func(n *Notifications) { n.Email.SMTPServer = "smtp.example.com:25" }, []string{"notifications.email.smtp_server"}},
+		"a port":                 {func(n *Notifications) { n.Email.SMTPPort = 70000 }, []string{"notifications.email.smtp_port", "from 0 to 65535", "70000"}},
+		"a TLS mode":             {func(n *Notifications) { n.Email.SMTPTLS = "ssl" }, []string{"notifications.email.smtp_tls", "starttls, tls or none"}},
+		"no TLS mode":            {func(n *Notifications) { n.Email.SMTPTLS = "" }, []string{"notifications.email.smtp_tls"}},
+		"no sender":              {func(n *Notifications) { n.Email.FromEmail = "" }, []string{"notifications.email.from_email"}},
+		"no recipients":          {func(n *Notifications) { n.Email.ToEmails = nil }, []string{"notifications.email.to_emails"}},
+		"a bad recipient":        {func(n *Notifications) { n.Email.ToEmails = []string{"ops"} }, []string{"notifications.email.to_emails", `"ops"`}},
+		"no password":            {func(n *Notifications) { n.Email.Password = "" }, []string{"notifications.email.smtp_username", "and smtp_password"}},
+		"no user":                {func(n *Notifications) { n.Email.Username = "" }, []string{"notifications.email.smtp_username"}},
+		"no Slack address":       {func(n *Notifications) { n.Slack.WebhookURL = "" }, []string{"notifications.slack.webhook_url (SLACK_WEBHOOK_URL) must"}},
+		"a Slack address":        {func(n *Notifications) { n.Slack.WebhookURL = "ftp://x/" + canary }, []string{"notifications.slack.webhook_url"}},
+		"a webhook address":      {func(n *Notifications) { n.Webhook.URL = "example.com/" + canary }, []string{"notifications.webhook.url"}},
+		"a webhook's bad escape": {func(n *Notifications) { n.Webhook.URL = "https://example.com/%zz" + canary }, []string{"notifications.webhook.url"}},
+		"a header": {func(n *Notifications) {
+			n.Webhook.Headers = map[string]notify.Secret{"X-Bad": canary + "\n"}
+		}, []string{"notifications.webhook.headers.X-Bad must"}},
+		"everything at once": {func(n *Notifications) {
+			n.Email.Config, n.Slack.WebhookURL, n.Webhook.URL = email.Config{Password: canary}, "x", "x"
+		}, []string{"smtp_server", "smtp_tls", "smtp_username", "from_email", "to_emails", "slack.webhook_url", "webhook.url"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			n := everyChannel()
-			tc.spoil(&n)
-			_, err := n.routing("")
-			if _, ok := errors.AsType[*ConfigError](err); !ok {
-				t.Fatalf("the error is %T %v, want a *ConfigError", err, err)
-			}
-			for _, want := range tc.says {
-				if !strings.Contains(err.Error(), want) {
-					t.Errorf("the error is %q, want also %q", err, want)
-				}
-			}
-			if strings.Contains(err.Error(), canary) {
-				t.Errorf("the error tells a secret: %v", err)
-			}
+			c := everyChannel()
+			tc.spoil(&c.Notifications)
+			expectRefusal(t, c.check(), tc.says)
 		})
 	}
 }
 
-func TestWhatIsDisabledMayBeWrong(t *testing.T) {
-	n := everyChannel()
-	n.EmailEnabled, n.SMTPServer, n.SlackEnabled, n.SlackWebhookURL = false, "", false, ""
-	if r, err := n.routing(""); err != nil || !slices.Equal(r.Policy.Channels, []string{"webhook"}) {
-		t.Errorf("the channels are %v (%v)", r.Policy.Channels, err)
+// expectRefusal expects a *ConfigError that says these things and no secret.
+func expectRefusal(t *testing.T, err error, says []string) {
+	t.Helper()
+
+	if _, ok := errors.AsType[*ConfigError](err); !ok {
+		t.Fatalf("the error is %T %v, want a *ConfigError", err, err)
+	}
+	for _, want := range says {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("the error is %q, want also %q", err, want)
+		}
+	}
+	if strings.Contains(err.Error(), canary) {
+		t.Errorf("the error tells a secret: %v", err)
 	}
 }
 
-func TestSecretFromAFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "secret")
-	if err := os.WriteFile(path, []byte("  "+canary+"\r\n"), 0o600); err != nil {
-		t.Fatal(err)
+func TestCertificatesThatAreNotThere(t *testing.T) {
+	none := filepath.Join(t.TempDir(), "none")
+	for key, spoil := range map[string]func(*Notifications){
+		"notifications.email.smtp_ca_file": func(n *Notifications) { n.Email.SMTPCAFile = none },
+		"notifications.slack.ca_file":      func(n *Notifications) { n.Slack.CAFile = none },
+		"notifications.webhook.ca_file":    func(n *Notifications) { n.Webhook.CAFile = none },
+	} {
+		c := everyChannel()
+		spoil(&c.Notifications)
+		expectRefusal(t, c.Check(), []string{key, none})
 	}
-	if got, err := secret("X", "", path); err != nil || string(got) != canary {
-		t.Errorf("it is read as %q (%v), want it without the space around it", string(got), err)
+}
+
+func TestEscalationNamesEnabledChannels(t *testing.T) {
+	c := everyChannel()
+	c.Alerts.EscalateTo = []string{"slack", "pager"}
+	expectConfigError(t, "an unknown channel", c.check(),
+		`alerts.escalate_to (LLMWATCH_ALERTS_ESCALATE_TO, --escalate-to) must name enabled channels (email, slack, webhook), got "pager"`)
+	c.Notifications.Slack.Enabled, c.Alerts.EscalateTo = false, []string{"slack"}
+	expectConfigError(t, "a channel that is off", c.check(),
+		`alerts.escalate_to (LLMWATCH_ALERTS_ESCALATE_TO, --escalate-to) must name enabled channels (email, webhook), got "slack"`)
+}
+
+func TestWhatIsDisabledMayBeWrong(t *testing.T) {
+	c := everyChannel()
+	c.Notifications.Email.Enabled, c.Notifications.Email.SMTPServer = false, ""
+	c.Notifications.Slack.Enabled, c.Notifications.Slack.WebhookURL = false, ""
+	if err := c.check(); err != nil {
+		t.Error(err)
 	}
-	n := everyChannel()
-	n.SMTPPassword, n.SMTPPasswordFile = "", path
-	n.WebhookSecret, n.WebhookSecretFile = "", path
-	if _, err := n.routing(""); err != nil {
-		t.Errorf("secrets from files: %v", err)
+	if r, err := c.routing(); err != nil || !slices.Equal(r.Policy.Channels, []string{"webhook"}) {
+		t.Errorf("the channels are %v (%v)", r.Policy.Channels, err)
 	}
 }

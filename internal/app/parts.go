@@ -1,7 +1,6 @@
 package app
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -16,28 +15,50 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"llmwatch/bridge"
+	"llmwatch/bridge/alert"
 	"llmwatch/bridge/metrics"
 	"llmwatch/exporter"
 	"llmwatch/exporter/push"
 	"llmwatch/internal/engine"
 )
 
+// Check does what NewServe, NewBridge or NewExporter check, and touches nothing.
+func (c *Config) Check() error {
+	_, _, err := c.prepare(slog.New(slog.DiscardHandler))
+
+	return err
+}
+
+// prepare makes everything of the configuration that can be wrong. What is, is a
+// *ConfigError. The engine's part is nil for commands without an engine.
+func (c *Config) prepare(logger *slog.Logger) (*engine.Config, alert.Routing, error) {
+	if err := c.check(); err != nil {
+		return nil, alert.Routing{}, err
+	}
+	var engineCfg *engine.Config
+	if c.command == CommandServe {
+		var err error
+		if engineCfg, err = c.engine(logger); err != nil {
+			return nil, alert.Routing{}, err
+		}
+		if err := engineCfg.Validate(); err != nil {
+			return nil, alert.Routing{}, configErrorf("prometheus.config_file: %w", err)
+		}
+	}
+	if c.command == CommandExporter {
+		return nil, alert.Routing{}, nil
+	}
+	routing, err := c.routing()
+
+	return engineCfg, routing, err
+}
+
 // NewServe returns everything in one process: exporter, embedded engine and
 // bridge. What is wrong with the configuration is a *ConfigError, found before
 // anything on disk is touched.
 func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
-	if err := cmp.Or(cfg.checkListen(), cfg.checkCollectionInterval(), cfg.checkCheckInterval()); err != nil {
-		return nil, err
-	}
-	engineCfg, err := cfg.engine(logger)
-	if err != nil {
-		return nil, err
-	}
-	if err := engineCfg.Validate(); err != nil {
-		return nil, &ConfigError{err}
-	}
-
-	routing, err := cfg.Notifications.routing(cfg.ExternalURL)
+	cfg.command = CommandServe
+	engineCfg, routing, err := cfg.prepare(logger)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +104,7 @@ func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
 		client, err := metrics.New(metrics.Config{
 			URL:       "http://engine" + engine.Prefix,
 			Transport: eng.RoundTripper(),
-			Interval:  time.Duration(cfg.CollectionInterval),
+			Interval:  cfg.Metrics.CollectionInterval,
 		})
 		if err != nil {
 			return err
@@ -97,7 +118,7 @@ func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
 			Channels:   alerts.channels,
 			Rules:      ruleSet,
 			Version:    cfg.Version.Version,
-			Interval:   time.Duration(cfg.CollectionInterval),
+			Interval:   cfg.Metrics.CollectionInterval,
 			Checks: []bridge.Check{
 				{Name: "storage", Fatal: true, Run: func() error { return eng.Status().AppendError }},
 				{Name: "configuration", Run: func() error { return eng.Status().ReloadError }},
@@ -121,7 +142,8 @@ func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
 
 // NewExporter returns the exporter alone.
 func NewExporter(cfg Config, logger *slog.Logger) (*App, error) {
-	if err := cfg.checkListen(); err != nil {
+	cfg.command = CommandExporter
+	if err := cfg.check(); err != nil {
 		return nil, err
 	}
 
@@ -144,11 +166,8 @@ func NewExporter(cfg Config, logger *slog.Logger) (*App, error) {
 
 // NewBridge returns the REST API beside an external metrics server.
 func NewBridge(cfg Config, logger *slog.Logger) (*App, error) {
-	if err := cmp.Or(cfg.checkListen(), cfg.checkPrometheusURL(), cfg.checkCollectionInterval(), cfg.checkCheckInterval()); err != nil {
-		return nil, err
-	}
-
-	routing, err := cfg.Notifications.routing(cfg.ExternalURL)
+	cfg.command = CommandBridge
+	_, routing, err := cfg.prepare(logger)
 	if err != nil {
 		return nil, err
 	}
@@ -157,8 +176,8 @@ func NewBridge(cfg Config, logger *slog.Logger) (*App, error) {
 		begin := time.Now()
 		registry := newRegistry(&cfg)
 		client, err := metrics.New(metrics.Config{
-			URL:      cfg.PrometheusURL,
-			Interval: time.Duration(cfg.CollectionInterval),
+			URL:      cfg.Prometheus.URL,
+			Interval: cfg.Metrics.CollectionInterval,
 		})
 		if err != nil {
 			return &ConfigError{err}
@@ -179,7 +198,7 @@ func NewBridge(cfg Config, logger *slog.Logger) (*App, error) {
 			Channels:   alerts.channels,
 			Rules:      ruleSet,
 			Version:    cfg.Version.Version,
-			Interval:   time.Duration(cfg.CollectionInterval),
+			Interval:   cfg.Metrics.CollectionInterval,
 			Components: func() []bridge.Component { return []bridge.Component{program(&cfg, begin)} },
 			Mounts: map[string]http.Handler{
 				"/metrics": exporter.Handler(registry, exporter.HandlerOptions{Logger: logger}),
@@ -203,14 +222,14 @@ func (c *Config) engine(logger *slog.Logger) (*engine.Config, error) {
 
 	return &engine.Config{
 		Dir:                c.metricsDir(),
-		ConfigFile:         c.PrometheusConfig,
+		ConfigFile:         c.Prometheus.ConfigFile,
 		Self:               http.NotFoundHandler(),
 		Instance:           host,
-		CollectionInterval: time.Duration(c.CollectionInterval),
-		CheckInterval:      time.Duration(c.CheckInterval),
-		RetentionTime:      time.Duration(c.RetentionTime),
-		RetentionSize:      int64(c.RetentionSize),
-		ExternalURL:        &url.URL{Scheme: "http", Host: c.Listen},
+		CollectionInterval: c.Metrics.CollectionInterval,
+		CheckInterval:      c.Alerts.CheckInterval,
+		RetentionTime:      c.Metrics.RetentionDays,
+		RetentionSize:      c.Metrics.RetentionSize,
+		ExternalURL:        &url.URL{Scheme: "http", Host: c.Server.Listen},
 		Logger:             quiet(logger),
 	}, nil
 }

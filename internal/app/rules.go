@@ -58,19 +58,16 @@ func (e *engineRules) load(_ context.Context, files map[string][]byte) error {
 // startFolderRules keeps the rules in the folder of an external server, where
 // there is one. The server need not answer yet.
 func (a *App) startFolderRules(cfg *Config, store alert.RuleStore) (*ruleset.Set, error) {
-	folder := &ruleFolder{dir: cfg.RulesDir, reloadURL: strings.TrimSuffix(cfg.PrometheusURL, "/") + "/-/reload"}
+	folder := &ruleFolder{dir: cfg.Prometheus.RulesDir, reloadURL: strings.TrimSuffix(cfg.Prometheus.URL, "/") + "/-/reload"}
 	set, err := a.newRules(store, folder.load)
-	if err != nil || cfg.RulesDir == "" {
+	if err != nil || cfg.Prometheus.RulesDir == "" {
 		return set, err
-	}
-	if info, err := os.Stat(cfg.RulesDir); err != nil || !info.IsDir() {
-		return nil, configErrorf("the rules folder %s (LLMWATCH_PROMETHEUS_RULES_DIR, --rules-dir) must be a folder that exists", cfg.RulesDir)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		a.loadUntilTaken(ctx, set, time.Duration(cfg.CheckInterval))
+		a.loadUntilTaken(ctx, set, cfg.Alerts.CheckInterval)
 	}()
 	a.onStop("rules", func() error {
 		cancel()

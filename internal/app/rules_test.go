@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -127,9 +128,8 @@ func TestRulesAreReadOnlyWithoutAFolder(t *testing.T) {
 }
 
 func TestRulesFolderThatIsMissingIsSaid(t *testing.T) {
-	_, err := (&App{logger: silent}).startFolderRules(&Config{RulesDir: filepath.Join(t.TempDir(), "none")}, nil)
-	var config *ConfigError
-	if !errors.As(err, &config) || !strings.Contains(err.Error(), "--rules-dir") {
-		t.Errorf("the error is %T %v", err, err)
-	}
+	c := listening(CommandBridge)
+	c.Prometheus.URL, c.Prometheus.RulesDir = "http://localhost:9090", filepath.Join(t.TempDir(), "none")
+	expectConfigError(t, "a folder that is missing", c.Check(),
+		"prometheus.rules_dir (LLMWATCH_PROMETHEUS_RULES_DIR, --rules-dir) must be a folder that exists, got "+strconv.Quote(c.Prometheus.RulesDir))
 }

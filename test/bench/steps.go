@@ -143,7 +143,7 @@ func (b *bench) overview(ctx context.Context) error {
 	if err := fixture.Write(ctx, filepath.Join(b.dir, "week", "metrics"), host, end.Add(-7*24*time.Hour), end); err != nil {
 		return err
 	}
-	p, err := b.serve("week", "--retention-time", "8d")
+	p, err := b.serve("week", "--retention-days", "8")
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ func TestSevenDaysOfHistory(t *testing.T) {
 		t.Fatal(err)
 	}
 	intervals := int(end.Sub(begin) / fixture.Interval)
-	_, r := llmwatch(t, "serve", "--data-dir", dir, "--retention-time", "8d")
+	_, r := llmwatch(t, "serve", "--data-dir", dir, "--retention-days", "8")
 
 	var s struct {
 		Data struct {

@@ -31,22 +31,22 @@ const (
 type Config struct {
 	// SMTPServer is the host name or address of the server, SMTPPort its port,
 	// where 0 is the usual one: 587 for starttls, 465 for tls, 25 for none.
-	SMTPServer string `yaml:"smtp_server"`
-	SMTPPort   int    `yaml:"smtp_port"`
-	SMTPTLS    TLS    `yaml:"smtp_tls"`
+	SMTPServer string `yaml:"smtp_server" env:"SMTP_SERVER" flag:"smtp-server" help:"Host name or address of the mail server, without a port."`
+	SMTPPort   int    `yaml:"smtp_port" env:"SMTP_PORT" flag:"smtp-port" min:"0" max:"65535" help:"Its port; 0 is the usual one by smtp_tls: 587, 465 or 25."`
+	SMTPTLS    TLS    `yaml:"smtp_tls" env:"SMTP_TLS" flag:"smtp-tls" oneof:"starttls tls none" help:"How the connection is protected."`
 	// SMTPCAFile holds certificate authorities (PEM) that are trusted beside the
 	// system's.
-	SMTPCAFile string `yaml:"smtp_ca_file"`
+	SMTPCAFile string `yaml:"smtp_ca_file" env:"SMTP_CA_FILE" flag:"smtp-ca-file" help:"Certificate authorities (PEM) to trust beside the system's."`
 	// Username and Password log in; without them nobody logs in.
-	Username string        `yaml:"username"`
-	Password notify.Secret `yaml:"password"`
+	Username string        `yaml:"smtp_username" alias:"username" env:"SMTP_USERNAME" flag:"smtp-username" help:"Login, if the server wants one."`
+	Password notify.Secret `yaml:"smtp_password" alias:"password" env:"SMTP_PASSWORD" flag:"smtp-password" secret:"true" help:"Its password."`
 	// FromEmail and ToEmails are addresses, with or without a name:
 	// "llmwatch <alerts@example.com>".
-	FromEmail string   `yaml:"from_email"`
-	ToEmails  []string `yaml:"to_emails"`
+	FromEmail string   `yaml:"from_email" env:"ALERT_FROM_EMAIL" flag:"alert-from" help:"Sender of mail."`
+	ToEmails  []string `yaml:"to_emails" env:"ALERT_TO_EMAILS" flag:"alert-to" help:"Recipients of mail."`
 	// Timeout bounds one attempt as a whole.
-	Timeout   time.Duration         `yaml:"timeout"`
-	Templates notify.TemplateConfig `yaml:"templates"`
+	Timeout   time.Duration         `yaml:"timeout" min:"1s" max:"5m" help:"Bounds one attempt to send."`
+	Templates notify.TemplateConfig `yaml:"-"`
 }
 
 // DefaultConfig is STARTTLS with half a minute for each attempt.
@@ -58,38 +58,40 @@ func DefaultConfig() Config {
 // section 4.5.3.1.8).
 const maxRecipients = 100
 
-// Validate names the first key that is wrong, and what would be right.
+// Validate names each key that is wrong, and what would be right.
 func (c *Config) Validate() error {
+	var problems []error
+	wrong := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 	switch c.SMTPTLS {
 	case STARTTLS, Implicit, None:
 	default:
-		return fmt.Errorf("smtp_tls must be starttls, tls or none, got %q", string(c.SMTPTLS))
+		wrong("smtp_tls must be starttls, tls or none, got %q", string(c.SMTPTLS))
 	}
 	if c.SMTPServer == "" || strings.ContainsAny(c.SMTPServer, "/@ \t\r\n") || (strings.Contains(c.SMTPServer, ":") && net.ParseIP(c.SMTPServer) == nil) {
-		return fmt.Errorf("smtp_server must be a host name or address without a port, such as smtp.example.com, got %q", c.SMTPServer)
+		wrong("smtp_server must be a host name or address without a port, such as smtp.example.com, got %q", c.SMTPServer)
 	}
 	if c.SMTPPort < 0 || c.SMTPPort > 65535 {
-		return fmt.Errorf("smtp_port must be a number from 1 to 65535, got %d", c.SMTPPort)
+		wrong("smtp_port must be a number from 1 to 65535, got %d", c.SMTPPort)
 	}
 	if (c.Username == "") != (c.Password == "") {
-		return errors.New("username and password must both be set, or neither of them")
+		wrong("smtp_username and smtp_password must both be set, or neither of them")
 	}
 	if _, err := mail.ParseAddress(c.FromEmail); err != nil {
-		return fmt.Errorf("from_email must be one mail address, such as alerts@example.com, got %q", c.FromEmail)
+		wrong("from_email must be one mail address, such as alerts@example.com, got %q", c.FromEmail)
 	}
 	if len(c.ToEmails) == 0 || len(c.ToEmails) > maxRecipients {
-		return fmt.Errorf("to_emails must hold 1 to %d mail addresses, got %d", maxRecipients, len(c.ToEmails))
+		wrong("to_emails must hold 1 to %d mail addresses, got %d", maxRecipients, len(c.ToEmails))
 	}
 	for _, to := range c.ToEmails {
 		if _, err := mail.ParseAddress(to); err != nil {
-			return fmt.Errorf("to_emails must hold mail addresses such as ops@example.com, got %q", to)
+			wrong("to_emails must hold mail addresses such as ops@example.com, got %q", to)
 		}
 	}
 	if c.Timeout <= 0 {
-		return fmt.Errorf("timeout must be longer than 0, got %s", c.Timeout)
+		wrong("timeout must be longer than 0, got %s", c.Timeout)
 	}
 
-	return c.Templates.Check()
+	return errors.Join(append(problems, c.Templates.Check())...)
 }
 
 // address is host and port of the server.

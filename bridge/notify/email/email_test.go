@@ -331,7 +331,7 @@ func TestValidateNamesTheKey(t *testing.T) {
 		"a server and port":  {func(c *Config) { c.SMTPServer = "a:25" }, "smtp_server must be"},
 		"a port too high":    {func(c *Config) { c.SMTPPort = 65536 }, "smtp_port must be"},
 		"an unknown TLS":     {func(c *Config) { c.SMTPTLS = "ssl" }, "smtp_tls must be starttls, tls or none"},
-		"a user alone":       {func(c *Config) { c.Password = "" }, "username and password must both"},
+		"a user alone":       {func(c *Config) { c.Password = "" }, "smtp_username and smtp_password must both"},
 		"no sender":          {func(c *Config) { c.FromEmail = "" }, "from_email must be"},
 		"nobody to write to": {func(c *Config) { c.ToEmails = nil }, "to_emails must hold"},
 		"a bad recipient":    {func(c *Config) { c.ToEmails = []string{"a@b\r\nBcc: c@d"} }, "to_emails must hold"},

@@ -18,29 +18,30 @@ import (
 type Config struct {
 	// WebhookURL is the address of an incoming webhook. Who knows it can post, so
 	// it is a secret as a whole.
-	WebhookURL notify.Secret `yaml:"webhook_url"`
+	WebhookURL notify.Secret `yaml:"webhook_url" env:"SLACK_WEBHOOK_URL" flag:"slack-webhook-url" secret:"true" help:"Address of the incoming webhook."`
 	// CAFile holds certificate authorities (PEM) that are trusted beside the
 	// system's, for a proxy that looks into TLS.
-	CAFile string `yaml:"ca_file"`
+	CAFile string `yaml:"ca_file" help:"Certificate authorities (PEM) to trust beside the system's."`
 	// Timeout bounds one attempt as a whole.
-	Timeout   time.Duration         `yaml:"timeout"`
-	Templates notify.TemplateConfig `yaml:"templates"`
+	Timeout   time.Duration         `yaml:"timeout" min:"1s" max:"5m" help:"Bounds one attempt to post."`
+	Templates notify.TemplateConfig `yaml:"-"`
 }
 
 // DefaultConfig allows 15 seconds for each attempt.
 func DefaultConfig() Config { return Config{Timeout: 15 * time.Second} }
 
-// Validate names the first key that is wrong, and what would be right.
+// Validate names each key that is wrong, and what would be right.
 func (c *Config) Validate() error {
+	var problems []error
 	u, err := url.Parse(string(c.WebhookURL))
 	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" {
-		return errors.New("webhook_url must be the address of an incoming webhook, such as https://hooks.slack.com/services/…")
+		problems = append(problems, errors.New("webhook_url must be the address of an incoming webhook, such as https://hooks.slack.com/services/…"))
 	}
 	if c.Timeout <= 0 {
-		return fmt.Errorf("timeout must be longer than 0, got %s", c.Timeout)
+		problems = append(problems, fmt.Errorf("timeout must be longer than 0, got %s", c.Timeout))
 	}
 
-	return c.Templates.Check()
+	return errors.Join(append(problems, c.Templates.Check())...)
 }
 
 // Notifier posts messages. It is safe for concurrent use.

@@ -3,9 +3,11 @@ package webhook
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/textproto"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,26 +19,26 @@ import (
 // Config says where payloads go and how they are vouched for.
 type Config struct {
 	// URL is where to post. It may hold a token and is a secret as a whole.
-	URL notify.Secret `yaml:"url"`
+	URL notify.Secret `yaml:"url" flag:"webhook-url" secret:"flag" help:"Address to post to."`
 	// Secret signs each body: X-Llmwatch-Signature is "sha256=" and the
 	// hexadecimal HMAC-SHA256 of the body with it.
-	Secret notify.Secret `yaml:"secret"`
+	Secret notify.Secret `yaml:"secret" flag:"webhook-secret" secret:"true" help:"Key that signs each body: X-Llmwatch-Signature is sha256= and the HMAC-SHA256 in hexadecimal."`
 	// BearerToken, or Username and Password, go into the Authorization header.
-	BearerToken notify.Secret `yaml:"bearer_token"`
-	Username    string        `yaml:"username"`
-	Password    notify.Secret `yaml:"password"`
+	BearerToken notify.Secret `yaml:"bearer_token" secret:"true" help:"Token for the Authorization header."`
+	Username    string        `yaml:"username" help:"Login for the Authorization header, instead of a token."`
+	Password    notify.Secret `yaml:"password" secret:"true" help:"Its password."`
 	// Headers are sent as well. Their values are taken for secrets.
-	Headers map[string]notify.Secret `yaml:"headers"`
+	Headers map[string]notify.Secret `yaml:"headers" secret:"true" help:"Further headers."`
 	// ExternalURL is llmwatch's own address for the payload's externalURL.
-	ExternalURL string `yaml:"external_url"`
+	ExternalURL string `yaml:"external_url" help:"llmwatch's own address in the payload; server.external_url unless given."`
 	// MaxAlerts is how many alerts one payload holds at most; truncatedAlerts
 	// tells of the others.
-	MaxAlerts int `yaml:"max_alerts"`
+	MaxAlerts int `yaml:"max_alerts" min:"1" help:"How many alerts one payload holds at most."`
 	// CAFile holds certificate authorities (PEM) that are trusted beside the
 	// system's.
-	CAFile string `yaml:"ca_file"`
+	CAFile string `yaml:"ca_file" help:"Certificate authorities (PEM) to trust beside the system's."`
 	// Timeout bounds one attempt as a whole.
-	Timeout time.Duration `yaml:"timeout"`
+	Timeout time.Duration `yaml:"timeout" min:"1s" max:"5m" help:"Bounds one attempt to post."`
 }
 
 // DefaultConfig allows 1000 alerts in a payload and 15 seconds for each attempt.
@@ -50,39 +52,41 @@ var reserved = map[string]bool{
 	signatureHeader: true, keyHeader: true, kindHeader: true,
 }
 
-// Validate names the first key that is wrong, and what would be right.
+// Validate names each key that is wrong, and what would be right.
 func (c *Config) Validate() error {
+	var problems []error
+	wrong := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 	u, err := url.Parse(string(c.URL))
 	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" {
-		return errors.New("url must be an http or https address, such as https://example.com/alerts")
+		wrong("url must be an http or https address, such as https://example.com/alerts")
 	}
 	if c.BearerToken != "" && c.Username != "" {
-		return errors.New("bearer_token and username must not both be set: a request has one Authorization header")
+		wrong("bearer_token and username must not both be set: a request has one Authorization header")
 	}
 	if (c.Username == "") != (c.Password == "") {
-		return errors.New("username and password must both be set, or neither of them")
+		wrong("username and password must both be set, or neither of them")
 	}
 	if !httpguts.ValidHeaderFieldValue(string(c.BearerToken)) {
-		return errors.New("bearer_token must not hold control characters such as line breaks")
+		wrong("bearer_token must not hold control characters such as line breaks")
 	}
-	for name, value := range c.Headers {
+	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
 		canonical := textproto.CanonicalMIMEHeaderKey(name)
 		authorized := canonical == "Authorization" && (c.BearerToken != "" || c.Username != "")
 		if !httpguts.ValidHeaderFieldName(name) || reserved[canonical] || authorized {
-			return fmt.Errorf("headers must not hold %q: it is not a header name, or it is set otherwise", name)
+			wrong("headers must not hold %q: it is not a header name, or it is set otherwise", name)
 		}
-		if !httpguts.ValidHeaderFieldValue(string(value)) {
-			return fmt.Errorf("headers.%s must not hold control characters such as line breaks", name)
+		if !httpguts.ValidHeaderFieldValue(string(c.Headers[name])) {
+			wrong("headers.%s must not hold control characters such as line breaks", name)
 		}
 	}
 	if c.MaxAlerts < 1 {
-		return fmt.Errorf("max_alerts must be at least 1, got %d", c.MaxAlerts)
+		wrong("max_alerts must be at least 1, got %d", c.MaxAlerts)
 	}
 	if c.Timeout <= 0 {
-		return fmt.Errorf("timeout must be longer than 0, got %s", c.Timeout)
+		wrong("timeout must be longer than 0, got %s", c.Timeout)
 	}
 
-	return nil
+	return errors.Join(problems...)
 }
 
 // header is what every request carries.
