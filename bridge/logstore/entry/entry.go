@@ -23,6 +23,8 @@ const (
 	Error
 	Critical
 	levels
+	// NumLevels is their number.
+	NumLevels = int(levels)
 )
 
 var levelNames = [levels]string{"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}
