@@ -1,0 +1,223 @@
+package block
+
+import (
+	"bytes"
+	"regexp/syntax"
+	"slices"
+	"strings"
+
+	"llmwatch/bridge/logstore/entry"
+)
+
+// query is a filter prepared for columns.
+type query struct {
+	*entry.Filter
+	pattern *textTest
+	words   []*textTest
+	fields  []fieldTest
+}
+
+// textTest is what a text must be. run and equal only save work: match decides.
+type textTest struct {
+	match func(text []byte) bool
+	run   []byte   // Letters and digits that a text which matches has side by side.
+	fold  bool     // run is meant in any case.
+	equal []string // The texts that match, where those are few.
+}
+
+// fieldTest wants a field to be one of some texts.
+type fieldTest struct {
+	textTest
+	name   string
+	absent bool // Entries without the field pass.
+}
+
+func newQuery(f *entry.Filter) *query {
+	q := &query{Filter: f}
+	if f.Pattern != nil {
+		needed := []byte(requiredLiteral(f.Pattern.String()))
+		q.pattern = &textTest{run: longestRun(needed), match: func(text []byte) bool {
+			return bytes.Contains(text, needed) && f.Pattern.Match(text)
+		}}
+	}
+	for _, word := range f.Words {
+		q.words = append(q.words, &textTest{
+			run: longestRun([]byte(strings.ToLower(word))), fold: true,
+			match: func(text []byte) bool { return entry.HasWord(view(text), word) },
+		})
+	}
+	for _, m := range f.Fields {
+		q.fields = append(q.fields, fieldTest{name: m.Name, absent: slices.Contains(m.Values, ""), textTest: textTest{
+			equal: m.Values, match: func(text []byte) bool { return slices.Contains(m.Values, view(text)) },
+		}})
+	}
+
+	return q
+}
+
+// requiredLiteral returns the longest text found that every match of a pattern
+// contains, or nothing.
+func requiredLiteral(pattern string) string {
+	parsed, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return ""
+	}
+
+	return literalOf(parsed.Simplify())
+}
+
+func literalOf(re *syntax.Regexp) string {
+	switch re.Op {
+	case syntax.OpLiteral:
+		if re.Flags&syntax.FoldCase == 0 {
+			return string(re.Rune)
+		}
+	case syntax.OpCapture, syntax.OpPlus:
+		return literalOf(re.Sub[0])
+	case syntax.OpConcat:
+		longest := ""
+		for _, sub := range re.Sub {
+			if l := literalOf(sub); len(l) > len(longest) {
+				longest = l
+			}
+		}
+
+		return longest
+	case syntax.OpRepeat:
+		if re.Min > 0 {
+			return literalOf(re.Sub[0])
+		}
+	default:
+	}
+
+	return ""
+}
+
+// longestRun returns the longest run of ASCII letters and digits in b.
+func longestRun(b []byte) []byte {
+	var longest []byte
+	for i := 0; i < len(b); i++ {
+		start := i
+		for i < len(b) && isAlnum(b[i]) {
+			i++
+		}
+		if i-start > len(longest) {
+			longest = b[start:i]
+		}
+	}
+
+	return longest
+}
+
+// possible reports whether a text of t can pass.
+func (q *textTest) possible(t texts) bool {
+	return len(q.run) == 0 || t.may(q.run, q.fold)
+}
+
+// rowTest reports whether a row passes; a nil one lets all pass.
+type rowTest func(row int) bool
+
+func never(int) bool { return false }
+
+// over returns the test of the texts of t, by their index, and whether the result is
+// the same for all.
+func (q *textTest) over(t texts) (test rowTest, same bool) {
+	var scratch []byte
+	each := func(i int) bool {
+		scratch = t.append(scratch[:0], i)
+
+		return q.match(scratch)
+	}
+	switch t := t.(type) {
+	case constTexts:
+		if q.match(t) {
+			return nil, true
+		}
+
+		return never, true
+	case *dictTexts:
+		return q.overDict(t)
+	case *packedTexts:
+		if len(q.equal) > 0 {
+			return q.overPacked(t)
+		}
+	case *numbers:
+		if len(q.equal) > 0 {
+			return q.overNumbers(t)
+		}
+	case *lineTexts:
+		if len(q.run) > 0 && t.starts == nil {
+			return q.overLines(t, each)
+		}
+	}
+	if !q.possible(t) {
+		return never, true
+	}
+
+	return each, false
+}
+
+func (q *textTest) overDict(t *dictTexts) (rowTest, bool) {
+	pass, some := make([]bool, len(t.distinct)), false
+	for i, text := range t.distinct {
+		pass[i] = q.match(text)
+		some = some || pass[i]
+	}
+	if !some {
+		return never, true
+	}
+
+	return func(i int) bool { return pass[t.codes[i]] }, false
+}
+
+func (q *textTest) overPacked(t *packedTexts) (rowTest, bool) {
+	var wanted [][]uint64
+	for _, text := range q.equal {
+		if words := t.find([]byte(text)); words != nil {
+			wanted = append(wanted, words)
+		}
+	}
+	if len(wanted) == 0 {
+		return never, true
+	}
+
+	return func(i int) bool {
+		return slices.ContainsFunc(wanted, func(words []uint64) bool {
+			for w, x := range words {
+				if t.columns[w][i] != x {
+					return false
+				}
+			}
+
+			return true
+		})
+	}, false
+}
+
+func (q *textTest) overNumbers(t *numbers) (rowTest, bool) {
+	var wanted []uint64
+	for _, text := range q.equal {
+		if x, ok := t.find([]byte(text)); ok {
+			wanted = append(wanted, x)
+		}
+	}
+	if len(wanted) == 0 {
+		return never, true
+	}
+
+	return func(i int) bool { return slices.Contains(wanted, t.v[i]) }, false
+}
+
+// overLines looks only at lines whose template may match.
+func (q *textTest) overLines(t *lineTexts, each rowTest) (rowTest, bool) {
+	pass := make([]bool, len(t.templates)+1)
+	pass[0] = q.possible(t.rare)
+	for i := range t.templates {
+		pass[i+1] = t.templates[i].may(q.run, q.fold)
+	}
+	if !slices.Contains(pass, true) {
+		return never, true
+	}
+
+	return func(i int) bool { return pass[t.codes[i]] && each(i) }, false
+}

@@ -1,0 +1,158 @@
+package block
+
+import (
+	"math/bits"
+
+	"llmwatch/bridge/logstore/entry"
+)
+
+// rows reads a chunk, column by column as they are needed.
+type rows struct {
+	b *Block
+	*chunk
+	positions
+	loaded []*loaded // By their order in chunk.columns; nil is not read yet.
+}
+
+// loaded is a column in memory.
+type loaded struct {
+	texts
+	index []int32 // Of each row in texts, -1 where it has none; nil where all have one.
+	rest  [][]entry.Field
+}
+
+// at returns where the text of a row is, -1 where it has none.
+func (l *loaded) at(row int) int {
+	if l.index == nil {
+		return row
+	}
+
+	return int(l.index[row])
+}
+
+// open reads the positions of a chunk.
+func (b *Block) open(c *chunk) (*rows, error) {
+	cr := &rows{b: b, chunk: c, loaded: make([]*loaded, len(c.columns))}
+	at := c.columns[0].at
+	err := b.decode(b.columnName(columnPositions), at, func(r *reader) {
+		cr.times, cr.seqs = r.ints(c.rows), r.ints(c.rows)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if int64(cr.times[0]) != c.minTime || int64(cr.times[c.rows-1]) != c.maxTime {
+		return nil, &CorruptError{b.columnName(columnPositions), at.offset, errDamaged.Error()}
+	}
+
+	return cr, nil
+}
+
+// column reads column i.
+func (cr *rows) column(i int) (*loaded, error) {
+	if cr.loaded[i] != nil {
+		return cr.loaded[i], nil
+	}
+	info, l := &cr.columns[i], &loaded{}
+	if info.at.size == 0 {
+		l.texts = constTexts(info.inline)
+	} else if err := cr.b.decode(cr.b.columnName(info.id), info.at, func(r *reader) { l.read(r, info, cr.rows) }); err != nil {
+		return nil, err
+	}
+	cr.loaded[i] = l
+
+	return l, nil
+}
+
+func (l *loaded) read(r *reader, info *columnInfo, n int) {
+	if info.id == columnRest {
+		l.readRest(r, n)
+
+		return
+	}
+	if info.sparse {
+		n = l.readIndex(r, n)
+	}
+	l.texts = r.texts(n)
+}
+
+// readIndex reads which rows have a text and returns how many have.
+func (l *loaded) readIndex(r *reader, n int) int {
+	words := make([]uint64, (n+7)/8)
+	r.plane(words, 0)
+	l.index = make([]int32, n)
+	count := 0
+	for row := range l.index {
+		l.index[row] = -1
+		if words[row/8]&(1<<(row%8)) != 0 {
+			l.index[row] = int32(count)
+			count++
+		}
+	}
+	total := 0
+	for _, w := range words {
+		total += bits.OnesCount64(w)
+	}
+	if count != total || count == 0 {
+		r.fail()
+	}
+
+	return count
+}
+
+// readRest reads the fields that have no column of their own.
+func (l *loaded) readRest(r *reader, n int) {
+	raw, ok := r.raw(n).(*rawTexts)
+	if !ok {
+		return
+	}
+	l.texts, l.rest = raw, make([][]entry.Field, n)
+	for row := range l.rest {
+		for in := (&reader{b: raw.get(row)}); len(in.b) > 0 || in.failed; {
+			f := entry.Field{Name: view(in.text()), Kind: entry.Kind(in.byte()), Value: view(in.text())}
+			if in.failed || f.Kind >= entry.Kinds {
+				r.fail()
+
+				return
+			}
+			l.rest[row] = append(l.rest[row], f)
+		}
+	}
+}
+
+// fill makes e row i of the chunk, with texts in buf, which it returns.
+func (cr *rows) fill(e *entry.Entry, row int, buf []byte) ([]byte, error) {
+	e.Time, e.Level, e.Logger, e.Message, e.Fields = int64(cr.times[row]), cr.level, "", "", e.Fields[:0]
+	buf = buf[:0]
+	start := make([]int, 0, 32)
+	for i := range cr.columns {
+		start = append(start, len(buf))
+		if i == 0 {
+			continue
+		}
+		l, err := cr.column(i)
+		if err != nil {
+			return buf, err
+		}
+		if at := l.at(row); at >= 0 && l.rest == nil {
+			buf = l.append(buf, at)
+		}
+	}
+	start = append(start, len(buf))
+	for i := range cr.columns[1:] {
+		i++
+		info, l := &cr.columns[i], cr.loaded[i]
+		text := view(buf[start[i]:start[i+1]])
+		switch {
+		case info.id == columnLogger:
+			e.Logger = text
+		case info.id == columnMessage:
+			e.Message = text
+		case info.id == columnRest:
+			e.Fields = append(e.Fields, l.rest[row]...)
+		case l.at(row) >= 0:
+			e.Fields = append(e.Fields, entry.Field{Name: cr.b.names[info.id-columnNames].name, Kind: info.kind, Value: text})
+		}
+	}
+
+	return buf, nil
+}
