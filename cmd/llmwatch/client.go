@@ -18,6 +18,9 @@ type clientFlags struct {
 	JSON    bool          `name:"json" help:"Print the answer as it came, for programs."`
 }
 
+// do sends a request.
+func (f *clientFlags) do(r *http.Request) (*http.Response, error) { return http.DefaultClient.Do(r) }
+
 // call asks the REST API and decodes the answer; with --json it prints it and
 // reports true.
 func (f *clientFlags) call(ctx context.Context, out output, method, path string, body, into any) (printed bool, err error) {
@@ -36,7 +39,7 @@ func (f *clientFlags) call(ctx context.Context, out output, method, path string,
 	if err != nil {
 		return false, fmt.Errorf("asking %s: %w", f.URL, err)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := f.do(req)
 	if err != nil {
 		return false, err
 	}
@@ -46,16 +49,7 @@ func (f *clientFlags) call(ctx context.Context, out output, method, path string,
 		return false, fmt.Errorf("reading the answer of %s: %w", f.URL, err)
 	}
 	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusCreated {
-		var failed struct {
-			Error struct {
-				Message string `json:"message"`
-			} `json:"error"`
-		}
-		if json.Unmarshal(answer, &failed) != nil || failed.Error.Message == "" {
-			return false, fmt.Errorf("%s answered %s", url, resp.Status)
-		}
-
-		return false, fmt.Errorf("%s (%s)", failed.Error.Message, resp.Status)
+		return false, answerError(url, resp.Status, answer)
 	}
 	if f.JSON {
 		_, err := out.stdout.Write(answer)
@@ -66,4 +60,18 @@ func (f *clientFlags) call(ctx context.Context, out output, method, path string,
 	}
 
 	return false, nil
+}
+
+// answerError makes an error of an answer in the documented form.
+func answerError(url, status string, answer []byte) error {
+	var failed struct {
+		Error struct {
+			Message string `json:"message"`
+		} `json:"error"`
+	}
+	if json.Unmarshal(answer, &failed) != nil || failed.Error.Message == "" {
+		return fmt.Errorf("%s answered %s", url, status)
+	}
+
+	return fmt.Errorf("%s (%s)", failed.Error.Message, status)
 }

@@ -35,6 +35,7 @@ type commands struct {
 	Bridge      bridgeCmd      `cmd:"" help:"Answer the REST API from an external Prometheus-compatible server."`
 	Alerts      alertsCmd      `cmd:"" help:"List and acknowledge alerts."`
 	Rules       rulesCmd       `cmd:"" help:"Show and change the alert rules; check and test rule files."`
+	Logs        logsCmd        `cmd:"" help:"Find, count and follow log entries."`
 	Notify      notifyCmd      `cmd:"" help:"Try the notification channels."`
 	Healthcheck healthcheckCmd `cmd:"" help:"Exit 0 when a running llmwatch is healthy or degraded, 1 otherwise."`
 	Demo        demoCmd        `cmd:"" help:"Simulate a small LLM platform and watch it."`

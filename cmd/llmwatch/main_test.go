@@ -23,6 +23,7 @@ func TestScripts(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = taken.Close() }) // Nobody waits for it.
+	logs := cannedLogs(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
@@ -34,6 +35,7 @@ func TestScripts(t *testing.T) {
 				return err
 			}
 			env.Setenv("FREE", free.Addr().String())
+			env.Setenv("LOGS", logs)
 
 			return free.Close()
 		},
