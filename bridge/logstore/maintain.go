@@ -1,0 +1,149 @@
+package logstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"llmwatch/bridge/logstore/block"
+	"llmwatch/bridge/logstore/entry"
+	"llmwatch/bridge/logstore/wal"
+)
+
+// maintainer is what the goroutine that seals, merges and removes keeps for
+// itself.
+type maintainer struct {
+	writer  *block.Writer // Nil at rest.
+	buf     []byte
+	entry   entry.Entry
+	retry   time.Time // Sealing failed; not before then.
+	backoff time.Duration
+	sealed  int64 // Bytes of frames sealed since memory was last given back.
+}
+
+const (
+	// maxBackoff is the longest time between two attempts to seal.
+	maxBackoff = 30 * time.Second
+	// idleAfter is how long nothing must have been appended for what has gathered to
+	// be sealed early, and idleText from which size of it on: at rest little memory
+	// is held.
+	idleAfter = 5 * time.Second
+	idleText  = 1 << 20
+	// maxHeadAge bounds how long entries wait to be sealed, and the write-ahead log.
+	maxHeadAge = 30 * time.Minute
+	// freeAfter is how much must have been sealed for memory to be given back to the
+	// system explicitly at rest.
+	freeAfter = 16 << 20
+)
+
+func (s *Store) maintainLoop() {
+	ticker := time.NewTicker(s.cfg.tick)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-s.sealing:
+			s.sealAll()
+		case <-ticker.C:
+			s.chore()
+		case do := <-s.chores:
+			do()
+		case <-s.stopped.Done():
+			return
+		}
+	}
+}
+
+// chore is what is looked after now and then. Merging yields to sealing.
+func (s *Store) chore() {
+	if s.failing.appending() != nil {
+		s.probe()
+	}
+	s.rest()
+	s.sealAll()
+	s.retain()
+	if s.failing.sealing() == nil {
+		if _, err := s.mergeOnce(s.stopped); err != nil {
+			s.log.Warn("small blocks of the log store could not be merged", "error", err)
+		}
+	}
+}
+
+// Sync seals what has gathered, removes what is past the retention and merges small
+// blocks, and returns when that is done. The store does it all by itself; this is
+// for those who want to see the outcome.
+func (s *Store) Sync(ctx context.Context) error {
+	if err := s.control(s.rotate); err != nil {
+		return wrap("sync", err)
+	}
+	done := make(chan error, 1)
+	select {
+	case s.chores <- func() { done <- s.settle(ctx) }:
+	case <-ctx.Done():
+		return wrap("sync", ctx.Err())
+	case <-s.stopped.Done():
+		return wrap("sync", ErrClosed)
+	}
+	if err := <-done; err != nil {
+		return wrap("sync", err)
+	}
+
+	return nil
+}
+
+func (s *Store) settle(ctx context.Context) error {
+	s.maint.retry = time.Time{}
+	s.sealAll()
+	if err := s.failing.sealing(); err != nil {
+		return err
+	}
+	s.retain()
+	for {
+		if more, err := s.mergeOnce(ctx); !more || err != nil {
+			return err
+		}
+	}
+}
+
+// probe tries whether the store can keep data again, without keeping any.
+func (s *Store) probe() {
+	filler := make([]byte, 64<<10)
+	_ = s.control(func() error {
+		err := s.repair()
+		if err == nil {
+			err = s.active.wal.Try(wal.Record{Kind: kindProbe, Seq: s.next, Body: filler})
+			if again := s.undo(nil); again != nil {
+				err = errors.Join(err, again)
+			}
+		}
+		if err != nil {
+			err = fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+		s.failing.setAppending(s.log, err)
+
+		return nil
+	})
+}
+
+// rest seals what has gathered when nothing more comes, or when it is old, and
+// gives memory back.
+func (s *Store) rest() {
+	now := s.cfg.Now()
+	idle := now.Sub(time.Unix(0, s.lastAppend.Load())) >= idleAfter
+	s.mu.RLock()
+	rows, text, since, waiting := s.active.rows, s.active.text, s.active.since, len(s.frozen)
+	s.mu.RUnlock()
+	if rows > 0 && waiting == 0 && (idle && text >= idleText || now.Sub(since) >= maxHeadAge) {
+		if err := s.control(s.rotate); err != nil {
+			s.failing.setAppending(s.log, fmt.Errorf("%w: %w", ErrUnavailable, err))
+		}
+
+		return
+	}
+	if idle && waiting == 0 && s.maint.sealed >= freeAfter {
+		s.maint.sealed, s.maint.writer, s.maint.buf = 0, nil, nil
+		s.maint.entry = entry.Entry{}
+		debug.FreeOSMemory()
+	}
+}
