@@ -6,7 +6,7 @@ COMMIT      ?= $(shell git rev-parse HEAD 2>/dev/null)
 LDFLAGS      = -s -w -X main.buildVersion=$(VERSION) -X main.buildCommit=$(COMMIT)
 LINT_BIN     = .cache/golangci-lint
 # The programs that tests compare against, by package name.
-TEST_PACKAGES = prometheus prometheus-alertmanager prometheus-node-exporter
+TEST_PACKAGES = prometheus prometheus-alertmanager prometheus-node-exporter chromium
 BENCH_PACKAGES = prometheus prometheus-node-exporter
 
 # The end-to-end tests measure time: they run after the others and not beside them.
@@ -18,8 +18,11 @@ export CGO_ENABLED ?= 0
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
+WEB          = dashboards/web
+WEB_SOURCES  = $(shell find $(WEB)/src -type f) $(addprefix $(WEB)/,index.html vite.config.ts scripts/precompress.mjs)
+
 .PHONY: build
-build: ## Build bin/llmwatch.
+build: ui ## Build bin/llmwatch, the page included.
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/llmwatch ./cmd/llmwatch
 
 .PHONY: run
@@ -30,6 +33,26 @@ run: build ## Build everything and serve on 127.0.0.1:5000 with data under ./dat
 demo: build ## Serve on 127.0.0.1:5000 beside a simulated LLM platform.
 	./bin/llmwatch demo
 
+# Without Node the binary carries a page that says how to build the real one.
+.PHONY: ui
+ui: ## Build the page.
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory $(WEB)/dist/app/index.html; \
+	else echo "no npm: the binary will be without its page"; fi
+
+$(WEB)/dist/app/index.html: $(WEB_SOURCES) $(WEB)/node_modules/.package-lock.json
+	cd $(WEB) && npm run --silent build
+
+$(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json
+	cd $(WEB) && npm ci --no-audit --no-fund && touch node_modules/.package-lock.json
+
+.PHONY: ui-api
+ui-api: $(WEB)/node_modules/.package-lock.json ## Make the page's API types from bridge/openapi.yaml.
+	cd $(WEB) && npm run --silent api
+
+.PHONY: ui-test
+ui-test: deps build ## Test the page, by itself and in a browser with the binary behind it.
+	cd $(WEB) && npm test && LLMWATCH_BIN=$(CURDIR)/bin/llmwatch npm run --silent e2e
+
 .PHONY: deps
 deps: ## Install the programs that tests compare against.
 	@./scripts/install $(TEST_PACKAGES)
@@ -38,6 +61,7 @@ deps: ## Install the programs that tests compare against.
 test: deps build ## Install what the tests need and run them all.
 	$(TEST_ENV) $(GO) test -timeout 15m $$($(GO) list ./... | grep -v /test/e2e)
 	$(TEST_ENV) $(GO) test -timeout 15m ./test/e2e
+	$(MAKE) --no-print-directory ui-test
 
 .PHONY: dashboards
 dashboards: ## Write the Grafana dashboards anew.
@@ -68,6 +92,8 @@ lint: $(LINT_BIN) check-dashboards ## Run every linter, the ones for rule files 
 	@./scripts/install $(TEST_PACKAGES)
 	promtool check rules rules/*.yml
 	promtool check config prometheus.yml
+	$(MAKE) --no-print-directory $(WEB)/node_modules/.package-lock.json
+	cd $(WEB) && npm run --silent typecheck && npm run --silent lint
 
 .PHONY: fmt
 fmt: $(LINT_BIN) ## Format the code.

@@ -2,6 +2,9 @@ module llmwatch
 
 go 1.26.8
 
+// Node modules may carry Go files.
+ignore ./dashboards/web/node_modules
+
 require (
 	github.com/VictoriaMetrics/fastcache v1.13.0
 	github.com/alecthomas/kong v1.17.0

@@ -78,6 +78,10 @@ var Routes = []Route{
 	{"/prometheus/metrics", get(NeedScrape)},
 	{"/prometheus/api/v1/write", post(NeedIngest)},
 	{"/prometheus/api/v1/otlp/", post(NeedIngest)},
+
+	{"/", get(NeedPage)},
+	{"/assets/", get(NeedNothing)}, // The page's code, which also shows the login.
+	{"/api/", every(NeedCaller)},   // What does not exist there.
 }
 
 func get(need Need) map[string]Need { return both(need, "") }
@@ -98,6 +102,16 @@ func changed(read, write Need) map[string]Need {
 	return map[string]Need{
 		http.MethodGet: read, http.MethodHead: read, http.MethodPut: write, http.MethodDelete: write,
 	}
+}
+
+// every are all methods.
+func every(need Need) map[string]Need {
+	methods := both(need, need)
+	for _, method := range []string{http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions} {
+		methods[method] = need
+	}
+
+	return methods
 }
 
 // methodsOf returns a route's line of the table.

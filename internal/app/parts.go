@@ -127,10 +127,10 @@ func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
 				return []bridge.Component{program(&cfg, eng.Status().Started), engineComponent(eng.Status())}
 			},
 			Receivers: out.receivers(),
-			Mounts: map[string]http.Handler{
+			Mounts: addPage(map[string]http.Handler{
 				"/metrics":          out.handler,
 				engine.Prefix + "/": eng.Handler(),
-			},
+			}),
 			Registerer: out.registry,
 			Logger:     logger,
 			Stopping:   a.port.closing,
@@ -200,9 +200,9 @@ func NewBridge(cfg Config, logger *slog.Logger) (*App, error) {
 			Version:    cfg.Version.Version,
 			Interval:   cfg.Metrics.CollectionInterval,
 			Components: func() []bridge.Component { return []bridge.Component{program(&cfg, begin)} },
-			Mounts: map[string]http.Handler{
+			Mounts: addPage(map[string]http.Handler{
 				"/metrics": exporter.Handler(registry, exporter.HandlerOptions{Logger: logger}),
-			},
+			}),
 			Registerer: registry,
 			Logger:     logger,
 			Stopping:   a.port.closing,

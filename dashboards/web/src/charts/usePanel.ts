@@ -1,0 +1,122 @@
+/** The data of a chart: from REST where it has the answer, else from PromQL, else from whichever there is. */
+import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { useMemo, useSyncExternalStore } from "react";
+import { ApiError, query } from "../data/api";
+import { type Columns, fromMatrices, fromRows, perSecond } from "../data/columns";
+import { intervalsOf } from "../data/endpoints";
+import { useApi, useApp, useInterval, useRefetch, useSystem } from "../data/queries";
+import { bounds, minutesBack, type Range, stepFor } from "../data/range";
+import type { Panel, PanelOf, Source } from "./panels";
+
+/** Up to here REST gives each sample; a longer range would be more samples than pixels. */
+const everySample = 6 * 3600;
+
+/** Whether PromQL is served here: assumed until an answer says otherwise. */
+let promServed = true;
+const watchers = new Set<() => void>();
+const watchProm = (watcher: () => void) => {
+  watchers.add(watcher);
+  return () => {
+    watchers.delete(watcher);
+  };
+};
+export const usePromServed = () => useSyncExternalStore(watchProm, () => promServed);
+
+/** Notes an answer that says that this llmwatch reads an external server and serves no PromQL itself. */
+export function notePromAway(err: unknown) {
+  if (!(err instanceof ApiError) || err.status !== 404 || !promServed) return;
+  promServed = false;
+  for (const watcher of watchers) watcher();
+}
+
+export interface Drawn {
+  columns: Columns;
+  series: { label: string; colour: number; dash?: boolean }[];
+  from: number;
+  to: number;
+}
+
+/** An expression with its widths filled in, in seconds. */
+export const expand = (expr: string, step: number, interval: number) =>
+  expr
+    .replaceAll("$w", `${step}s`)
+    .replaceAll("$r", `${Math.max(step, 4 * interval)}s`)
+    .replaceAll("$s", String(step));
+
+export function usePanel(panel: Panel, range: Range) {
+  const served = usePromServed();
+  const long = "last" in range ? range.last > everySample : Date.now() / 1000 - range.from > everySample;
+  const fromProm = served && (long || panel.source === "api" || panel.series.every((s) => !s.rest));
+  const prom = usePromPanel(panel, range, fromProm);
+  const rest = useRestPanel(panel, range, !fromProm);
+  return fromProm ? { data: prom.data, error: prom.error, refetch: prom.refetch as () => unknown } : rest;
+}
+
+function usePromPanel(panel: Panel, range: Range, enabled: boolean) {
+  const interval = useInterval();
+  const step = stepFor(range, interval);
+  return useQuery({
+    queryKey: ["metrics", "panel", panel.id, range, step],
+    queryFn: async ({ signal }): Promise<Drawn> => {
+      const { from, to } = bounds(range, Date.now() / 1000);
+      const params = {
+        start: String(Math.ceil(from / step) * step),
+        end: String(Math.floor(to / step) * step),
+        step: String(step),
+      };
+      try {
+        const answers = await Promise.all(
+          panel.series.map((s) =>
+            query("query_range", { ...params, query: expand(s.prom, step, interval) }, signal),
+          ),
+        );
+        const columns = fromMatrices(
+          answers.map((a) => a[0] ?? { metric: {} }),
+          step,
+        );
+        return { columns, series: panel.series, from, to };
+      } catch (err) {
+        notePromAway(err);
+        throw err;
+      }
+    },
+    refetchInterval: useRefetch(),
+    placeholderData: keepPreviousData,
+    enabled,
+  });
+}
+
+function useRestPanel(panel: Panel, range: Range, enabled: boolean) {
+  const minutes = minutesBack(range, Date.now() / 1000);
+  const uses = (source: Source) => enabled && panel.source === source;
+  const system = useSystem(minutes, uses("system"));
+  const app = useApp(minutes, uses("app"));
+  const api = useApi(minutes, uses("api"));
+  const interval = useInterval();
+  const asked = { system, app, api }[panel.source];
+  const { data, dataUpdatedAt } = asked;
+  const drawn = useMemo((): Drawn | undefined => {
+    if (!data) return undefined;
+    const within = bounds(range, dataUpdatedAt / 1000);
+    switch (panel.source) {
+      case "system":
+        return draw(panel, system.data?.data ?? [], within);
+      case "app":
+        return draw(panel, app.data?.data ?? [], within);
+      case "api":
+        return draw(panel, intervalsOf(api.data?.data ?? [], interval, within), within);
+    }
+  }, [data, dataUpdatedAt, range, panel, system.data, app.data, api.data, interval]);
+  return { data: drawn, error: asked.error, refetch: asked.refetch as () => unknown };
+}
+
+function draw<S extends Source>(
+  panel: PanelOf<S>,
+  rows: readonly Parameters<NonNullable<PanelOf<S>["series"][number]["rest"]>>[0][],
+  within: { from: number; to: number },
+): Drawn {
+  const series = panel.series.filter((s) => s.rest !== undefined);
+  const readers = series.flatMap((s) => (s.rest ? [s.rest] : []));
+  const columns = fromRows(rows, readers, within);
+  return { columns: panel.totals ? perSecond(columns) : columns, series, ...within };
+}

@@ -1,0 +1,153 @@
+import { Link } from "wouter";
+import { AcknowledgeButton } from "../components/Acknowledge";
+import { Ago, Moment } from "../components/Ago";
+import { Panel } from "../components/Panel";
+import { Ready } from "../components/Ready";
+import { View } from "../components/Shell";
+import { SeverityTag, Shape, statusWords } from "../components/Tags";
+import type { Schemas } from "../data/api";
+import { duration, show, words } from "../data/format";
+import { useAlert } from "../data/queries";
+import { meaning, toneOf } from "../data/timeline";
+
+type Alert = Schemas["Alert"];
+
+/** One alert: what it is, who has it, what happened, and what to do. */
+export default function AlertPage({ id }: { id: string }) {
+  const asked = useAlert(id);
+  const alert = asked.data?.data;
+  return (
+    <View
+      title={
+        <>
+          <Link href="/alerts">Alerts</Link> <span className="faint">/</span>{" "}
+          <span className="break">{words(alert?.name ?? id)}</span>
+        </>
+      }
+      tools={
+        alert &&
+        alert.status !== "resolved" &&
+        alert.status !== "acknowledged" && <AcknowledgeButton alert={alert} primary />
+      }
+    >
+      <Ready of={asked} what="the alert">
+        {({ data }) => (
+          <>
+            <Facts alert={data} />
+            <div className="grid">
+              <Timeline events={data.timeline ?? []} />
+              <Details alert={data} />
+            </div>
+          </>
+        )}
+      </Ready>
+    </View>
+  );
+}
+
+function Facts({ alert }: { alert: Alert }) {
+  const { acknowledgement: held, metadata } = alert;
+  const threshold = metadata.annotations["threshold"];
+  const lasted = (Date.parse(alert.resolved_at ?? "") - Date.parse(alert.fired_at)) / 1000;
+  return (
+    <section className="panel facts" aria-label="In short" aria-live="polite">
+      <p className="lead">
+        <SeverityTag severity={alert.severity} /> <strong>{statusWords(alert.status)}</strong>
+      </p>
+      <p className="break">{alert.description}</p>
+      <dl className="figures">
+        <div>
+          <dt>Fired</dt>
+          <dd className="text">
+            <Moment at={alert.fired_at} />
+            <small>{alert.resolved_at ? `lasted ${duration(lasted)}` : <Ago at={alert.fired_at} />}</small>
+          </dd>
+        </div>
+        <div>
+          <dt>Value</dt>
+          <dd className="text">
+            {show(metadata.value, "number")}
+            {threshold && <small>threshold {threshold}</small>}
+          </dd>
+        </div>
+        <div>
+          <dt>Who has it</dt>
+          <dd className="text break">
+            {held ? held.by || "Somebody" : alert.status === "resolved" ? "–" : "Nobody yet"}
+            {held && (
+              <small>
+                <Moment at={held.at} />
+                {held.expires_at && (
+                  <>
+                    , until <Moment at={held.expires_at} />
+                  </>
+                )}
+              </small>
+            )}
+          </dd>
+        </div>
+        {alert.resolved_at && (
+          <div>
+            <dt>Resolved</dt>
+            <dd className="text">
+              <Moment at={alert.resolved_at} />
+            </dd>
+          </div>
+        )}
+      </dl>
+      {held?.comment && <blockquote className="break">{held.comment}</blockquote>}
+    </section>
+  );
+}
+
+function Timeline({ events }: { events: NonNullable<Alert["timeline"]> }) {
+  return (
+    <Panel title="Timeline">
+      <ol className="timeline">
+        {events.map((e, i) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: events are only ever added at the end.
+          <li key={i} className={toneOf(e.kind)}>
+            <Shape tone={toneOf(e.kind)} />
+            <div>
+              <strong>{meaning(e.kind)}</strong>
+              {e.channel && <span> · {e.channel}</span>}
+              {e.by && <span> · by {e.by}</span>}
+              {e.text && <p className="soft break">{e.text}</p>}
+            </div>
+            <Moment at={e.at} />
+          </li>
+        ))}
+      </ol>
+    </Panel>
+  );
+}
+
+function Details({ alert }: { alert: Alert }) {
+  const { labels, annotations } = alert.metadata;
+  const others = Object.entries(annotations).filter(([name]) => name !== "description");
+  return (
+    <Panel title="Labels and annotations">
+      <Pairs of={Object.entries(labels)} />
+      {others.length > 0 && <Pairs of={others} />}
+    </Panel>
+  );
+}
+
+function Pairs({ of }: { of: [string, string][] }) {
+  return (
+    <dl className="pairs">
+      {of.map(([name, value]) => (
+        <div key={name}>
+          <dt className="break">{name}</dt>
+          <dd className="break mono">{/^https?:\/\//.test(value) ? <WebLink to={value} /> : value}</dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
+
+const WebLink = ({ to }: { to: string }) => (
+  <a href={to} target="_blank" rel="noreferrer">
+    {to}
+  </a>
+);

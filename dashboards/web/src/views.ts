@@ -1,0 +1,11 @@
+/** The views, in the order of the navigation. embed.go lists their paths too. */
+export const views = [
+  { path: "/", name: "Overview", short: "Overview", icon: "overview" },
+  { path: "/alerts", name: "Alerts", short: "Alerts", icon: "alerts" },
+  { path: "/system", name: "System", short: "System", icon: "system" },
+  { path: "/requests", name: "API", short: "API", icon: "requests" },
+  { path: "/application", name: "Application", short: "App", icon: "application" },
+  { path: "/status", name: "Status", short: "Status", icon: "status" },
+] as const;
+
+export type View = (typeof views)[number];
