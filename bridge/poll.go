@@ -8,6 +8,7 @@ import (
 	"math"
 	"net/url"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"llmwatch/bridge/alert"
@@ -41,11 +42,21 @@ type Poller struct {
 
 	kick chan struct{}
 	away bool // The last poll failed; only Run's goroutine uses it.
+	last *atomic.Int64
+}
+
+// LastSuccess is when the last poll that succeeded began, zero if none has.
+func (p *Poller) LastSuccess() time.Time {
+	if ns := p.last.Load(); ns != 0 {
+		return time.Unix(0, ns)
+	}
+
+	return time.Time{}
 }
 
 // NewPoller returns a poller that does nothing until Run.
 func NewPoller(p Poller) *Poller {
-	p.kick = make(chan struct{}, 1)
+	p.kick, p.last = make(chan struct{}, 1), &atomic.Int64{}
 
 	return &p
 }
@@ -63,7 +74,11 @@ func (p *Poller) Run(ctx context.Context) {
 	tick := time.NewTicker(p.Every)
 	defer tick.Stop()
 	for {
+		begin := time.Now()
 		err := p.poll(ctx)
+		if err == nil {
+			p.last.Store(begin.UnixNano())
+		}
 		switch {
 		case ctx.Err() != nil:
 			return

@@ -292,8 +292,14 @@ func TestPollThatFailsChangesNothingAndIsLoggedOnce(t *testing.T) {
 				if strings.Count(text, "level=WARN") != 1 || !strings.Contains(text, "they stay as they are") || !strings.Contains(text, "connection refused") {
 					t.Errorf("it logs\n%s", text)
 				}
+				if since := time.Since(p.LastSuccess()); since != 30*time.Second {
+					t.Errorf("the last success was %s ago, want 30s", since)
+				}
 				fail(src, p, nil)
 				pass(20 * time.Second)
+				if since := time.Since(p.LastSuccess()); since > 10*time.Second {
+					t.Errorf("after the recovery the last success was %s ago", since)
+				}
 				if text := log.String(); strings.Count(text, "is fetched again") != 1 || len(o.seen) != 3 {
 					t.Errorf("after the recovery %d were observed, the log is\n%s", len(o.seen), text)
 				}

@@ -153,6 +153,10 @@ var exporterNames = []string{
 	// llmwatch's exporter.
 	"llm_cache_requests_total", "llm_job_last_progress_timestamp_seconds", "llm_job_nonfinite_loss_total",
 	"llm_job_queue_wait_seconds_bucket", "llm_jobs_finished_total", "llm_queue_depth",
+	// Prometheus, and llmwatch about itself.
+	"up",
+	"llmwatch_data_disk_available_bytes", "llmwatch_data_disk_size_bytes", "llmwatch_log_store_failing",
+	"llmwatch_notification_attempts_total",
 }
 
 func TestRulesReadOnlySeriesThatExist(t *testing.T) {

@@ -144,7 +144,51 @@ func TestBrokenTemplatesAreNamedAtLoad(t *testing.T) {
 			if err := c.config.Check(); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got error %v, want %q", err, c.want)
 			}
+			// It costs no message: the standard one stands in, and says so.
+			broken, err := notify.NewTemplates(c.config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			standard, err := notify.NewTemplates(notify.TemplateConfig{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			d, reports := notify.NewData(notifytest.Firing(), notifytest.Extra()), 0
+			for _, part := range []func(*notify.Templates) (string, error){
+				func(t *notify.Templates) (string, error) { return t.Subject(d) }, func(t *notify.Templates) (string, error) { return t.Text(d) },
+				func(t *notify.Templates) (string, error) { return t.HTML(d) }, func(t *notify.Templates) (string, error) { return t.Slack(d) },
+			} {
+				got, err := part(broken)
+				if want, _ := part(standard); got != want {
+					t.Errorf("got\n%s\nwant\n%s", got, want)
+				}
+				if err != nil && strings.Contains(err.Error(), "is broken, the standard one was used") {
+					reports++
+				}
+			}
+			if reports == 0 {
+				t.Error("no message reports it")
+			}
 		})
+	}
+}
+
+func TestTemplatesAreReadFromAFolder(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{"subject.tmpl": "own {{.Title}}", "other.txt": "{{"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := notify.ReadTemplates(dir)
+	if want := (notify.TemplateConfig{Subject: "own {{.Title}}"}); got != want || err != nil {
+		t.Errorf("got %+v and error %v, want %+v", got, err, want)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "slack.tmpl"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := notify.ReadTemplates(dir); err == nil {
+		t.Error("what cannot be read passes")
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	htmltemplate "html/template"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"text/template"
 	"time"
@@ -48,21 +50,47 @@ type executor interface {
 type source struct {
 	name     string
 	own      executor
+	broken   error // Why the own template is never used.
 	standard executor
 }
 
-// Check says which template is broken, and why.
+// Check says which templates are broken, and why.
 func (c TemplateConfig) Check() error {
-	_, err := NewTemplates(c)
+	t, err := NewTemplates(c)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, s := range []*source{&t.subject, &t.text, &t.html, &t.slack} {
+		if s.broken != nil {
+			errs = append(errs, fmt.Errorf("templates.%s must be a valid template: %w", s.name, s.broken))
+		}
+	}
 
-	return err
+	return errors.Join(errs...)
 }
 
-// NewTemplates parses the templates and tries each with every kind of message.
-// The error names the broken ones.
+// ReadTemplates reads own templates from a folder: subject.tmpl, text.tmpl,
+// html.tmpl and slack.tmpl. Those that are missing are as they come.
+func ReadTemplates(dir string) (TemplateConfig, error) {
+	var c TemplateConfig
+	for name, text := range map[string]*string{"subject": &c.Subject, "text": &c.Text, "html": &c.HTML, "slack": &c.Slack} {
+		content, err := os.ReadFile(filepath.Join(dir, name+".tmpl"))
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return c, fmt.Errorf("read templates: %w", err)
+		}
+		*text = string(content)
+	}
+
+	return c, nil
+}
+
+// NewTemplates parses the templates and tries each with every kind of message. A
+// broken one costs no message: the standard one stands in for it, and every
+// message reports that, as it does where a template fails only later. Check says
+// it before.
 func NewTemplates(c TemplateConfig) (*Templates, error) {
 	var t Templates
-	var errs []error
 	for _, part := range []struct {
 		to        *source
 		name, own string
@@ -87,12 +115,7 @@ func NewTemplates(c TemplateConfig) (*Templates, error) {
 		if part.to.own, err = part.parse(part.name, part.own); err == nil {
 			err = try(part.to.own)
 		}
-		if err != nil {
-			errs = append(errs, fmt.Errorf("templates.%s must be a valid template: %w", part.name, err))
-		}
-	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
+		part.to.broken = err
 	}
 
 	return &t, nil
@@ -149,7 +172,10 @@ func (t *Templates) Slack(d Data) (string, error) { return t.slack.execute(d) }
 
 func (s *source) execute(d Data) (string, error) {
 	var failed error
-	if s.own != nil {
+	switch {
+	case s.broken != nil:
+		failed = fmt.Errorf("template %s is broken, the standard one was used: %w", s.name, s.broken)
+	case s.own != nil:
 		out := limited{left: maxBody}
 		err := s.own.Execute(&out, d)
 		if err == nil {

@@ -48,7 +48,7 @@ func (a *App) openStore(cfg *Config) (*sqlite.Store, error) {
 // startAlerting begins to watch and to tell.
 func (a *App) startAlerting(cfg *Config, store *sqlite.Store, routing alert.Routing, client *metrics.Client, registry *prometheus.Registry) *alerting {
 	settled := newDeliveries(registry)
-	registry.MustRegister(&alertCollector{store: store, logger: a.logger})
+	registry.MustRegister(&alertCollector{store: store, logger: a.logger}, newDiskCollector(cfg))
 	al := &alerting{store: store, channels: routing.Policy.Channels}
 	al.manager = alert.NewManager(alert.Config{
 		Store:     store,

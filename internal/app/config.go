@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"time"
 
+	"llmwatch/bridge/notify"
+	"llmwatch/bridge/notify/heartbeat"
 	"llmwatch/internal/settings"
 )
 
@@ -63,7 +65,20 @@ type Alerts struct {
 	MaxAlertsPerHour int           `yaml:"max_alerts_per_hour" flag:"max-alerts-per-hour" reload:"true" min:"0" help:"Notifications in any hour; the rest comes in a digest. 0 for no bound."`
 	EscalateAfter    time.Duration `yaml:"escalate_after" flag:"escalate-after" reload:"true" help:"How long an alert may stay unacknowledged until others are told too; 0 for ever."`
 	EscalateTo       []string      `yaml:"escalate_to" flag:"escalate-to" reload:"true" help:"Channels that are told then."`
+	HeartbeatURL     notify.Secret `yaml:"heartbeat_url" flag:"heartbeat-url" secret:"true" help:"Address that is called (GET) every check_interval while all is well: a dead man's switch."`
 	SendResolved     bool          `yaml:"send_resolved" reload:"true" help:"Whether those who were told of an alert are told of its end."`
+}
+
+// Validate checks the heartbeat's address.
+func (a *Alerts) Validate() error {
+	if a.HeartbeatURL == "" {
+		return nil
+	}
+	if err := heartbeat.CheckURL(a.HeartbeatURL); err != nil {
+		return fmt.Errorf("heartbeat_url %w", err)
+	}
+
+	return nil
 }
 
 // Prometheus says which metrics server there is.

@@ -43,7 +43,8 @@ func TestDocumentedMetrics(t *testing.T) {
 		Metrics: client, Interval: time.Second, Registerer: out.registry, Logger: slog.New(slog.DiscardHandler),
 	})
 	newDeliveries(out.registry)
-	out.registry.MustRegister(&alertCollector{})
+	newBeats(out.registry)
+	out.registry.MustRegister(&alertCollector{}, &diskCollector{})
 
 	want := metricsTable(t, out.registry)
 	text, err := os.ReadFile(metricsDoc)

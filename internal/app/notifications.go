@@ -3,11 +3,14 @@ package app
 import (
 	"cmp"
 	"fmt"
+	"log/slog"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 
 	"llmwatch/bridge/alert"
+	"llmwatch/bridge/notify"
 	"llmwatch/bridge/notify/email"
 	"llmwatch/bridge/notify/slack"
 	"llmwatch/bridge/notify/webhook"
@@ -25,6 +28,20 @@ type Notifications struct {
 	Email   Email   `yaml:"email" help:"Mail. Needs smtp_server, from_email and to_emails."`
 	Slack   Slack   `yaml:"slack" help:"Slack, by an incoming webhook."`
 	Webhook Webhook `yaml:"webhook" help:"Alertmanager's webhook payload, version 4, to an address of your own. Enabled by url."`
+
+	TemplatesDir string `yaml:"templates_dir" flag:"templates-dir" help:"Folder with own message templates: subject.tmpl, text.tmpl and html.tmpl for mail, slack.tmpl."`
+}
+
+// Validate checks that the folder of templates is there.
+func (n *Notifications) Validate() error {
+	if n.TemplatesDir == "" {
+		return nil
+	}
+	if info, err := os.Stat(n.TemplatesDir); err != nil || !info.IsDir() {
+		return fmt.Errorf("templates_dir must be a folder that exists, got %q", n.TemplatesDir)
+	}
+
+	return nil
 }
 
 // Email is the channel email.
@@ -109,8 +126,8 @@ func (c *Config) checkEscalation() error {
 }
 
 // routing makes the notifiers. What is wrong is a *ConfigError that names the
-// key.
-func (c *Config) routing() (alert.Routing, error) {
+// key; a broken template is only reported.
+func (c *Config) routing(logger *slog.Logger) (alert.Routing, error) {
 	r := alert.Routing{
 		Policy: alert.Policy{
 			Channels:      c.Notifications.channels(),
@@ -123,13 +140,23 @@ func (c *Config) routing() (alert.Routing, error) {
 	if c.Alerts.RateLimiting {
 		r.Policy.MaxPerHour = c.Alerts.MaxAlertsPerHour
 	}
-	hook := c.Notifications.Webhook.Config
+	mail, chat, hook := c.Notifications.Email.Config, c.Notifications.Slack.Config, c.Notifications.Webhook.Config
+	if dir := c.Notifications.TemplatesDir; dir != "" {
+		templates, err := notify.ReadTemplates(dir)
+		if err != nil {
+			return alert.Routing{}, configErrorf("notifications.templates_dir: %w", err)
+		}
+		mail.Templates, chat.Templates = templates, templates
+		if broken := templates.Check(); broken != nil {
+			logger.Error("a message template is broken; the standard one is used", "folder", dir, "err", broken)
+		}
+	}
 	if hook.ExternalURL == "" {
 		hook.ExternalURL = c.Server.ExternalURL
 	}
 	makers := map[string]func() (alert.Notifier, error){
-		channelEmail:   func() (alert.Notifier, error) { return email.New(c.Notifications.Email.Config) },
-		channelSlack:   func() (alert.Notifier, error) { return slack.New(c.Notifications.Slack.Config) },
+		channelEmail:   func() (alert.Notifier, error) { return email.New(mail) },
+		channelSlack:   func() (alert.Notifier, error) { return slack.New(chat) },
 		channelWebhook: func() (alert.Notifier, error) { return webhook.New(hook) },
 	}
 	for _, name := range slices.Sorted(maps.Keys(makers)) {

@@ -2,7 +2,9 @@ package app
 
 import (
 	"errors"
+	"log/slog"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -31,7 +33,7 @@ func everyChannel() *Config {
 func TestRouting(t *testing.T) {
 	c := everyChannel()
 	c.Alerts.MaxAlertsPerHour, c.Alerts.EscalateAfter, c.Alerts.EscalateTo = 7, time.Minute, []string{"slack"}
-	r, err := c.routing()
+	r, err := c.routing(silent)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,7 +46,7 @@ func TestRouting(t *testing.T) {
 	}
 
 	c.Alerts.RateLimiting, c.Alerts.SendResolved = false, false
-	if r, err = c.routing(); err != nil || r.Policy.MaxPerHour != 0 || r.Policy.SendResolved {
+	if r, err = c.routing(silent); err != nil || r.Policy.MaxPerHour != 0 || r.Policy.SendResolved {
 		t.Errorf("without rate limit and resolutions the policy is %+v (%v)", r.Policy, err)
 	}
 }
@@ -52,7 +54,7 @@ func TestRouting(t *testing.T) {
 func TestNothingEnabledTellsNobody(t *testing.T) {
 	c := everyChannel()
 	c.Notifications.Email.Enabled, c.Notifications.Slack.Enabled, c.Notifications.Webhook.URL = false, false, ""
-	r, err := c.routing()
+	r, err := c.routing(silent)
 	if err != nil || len(r.Notifiers) != 0 || len(r.Policy.Channels) != 0 {
 		t.Errorf("routing is %+v (%v)", r, err)
 	}
@@ -139,7 +141,23 @@ func TestWhatIsDisabledMayBeWrong(t *testing.T) {
 	if err := c.check(); err != nil {
 		t.Error(err)
 	}
-	if r, err := c.routing(); err != nil || !slices.Equal(r.Policy.Channels, []string{"webhook"}) {
+	if r, err := c.routing(silent); err != nil || !slices.Equal(r.Policy.Channels, []string{"webhook"}) {
 		t.Errorf("the channels are %v (%v)", r.Policy.Channels, err)
+	}
+}
+
+func TestABrokenTemplateIsReportedAndStopsNobody(t *testing.T) {
+	c := everyChannel()
+	c.Notifications.TemplatesDir = t.TempDir()
+	if err := os.WriteFile(filepath.Join(c.Notifications.TemplatesDir, "slack.tmpl"), []byte("{{.Nothing}}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	r, err := c.routing(slog.New(slog.NewTextHandler(&log, nil)))
+	if err != nil || len(r.Notifiers) != 3 {
+		t.Errorf("there are %d notifiers (%v), want 3", len(r.Notifiers), err)
+	}
+	if got := log.String(); !strings.Contains(got, "level=ERROR") || !strings.Contains(got, "templates.slack must be a valid template") {
+		t.Errorf("it logs %q", got)
 	}
 }

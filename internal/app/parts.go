@@ -48,7 +48,7 @@ func (c *Config) prepare(logger *slog.Logger) (*engine.Config, alert.Routing, er
 	if c.command == CommandExporter {
 		return nil, alert.Routing{}, nil
 	}
-	routing, err := c.routing()
+	routing, err := c.routing(logger)
 
 	return engineCfg, routing, err
 }
@@ -111,6 +111,7 @@ func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
 		}
 		alerts := a.startAlerting(&cfg, store, routing, client, out.registry)
 		poller.Store(alerts.poller)
+		a.startHeartbeat(&cfg, out.registry, telling(store, alerts.poller.LastSuccess, cfg.Alerts.CheckInterval), func(context.Context) error { return eng.Status().AppendError })
 		a.port.handle(bridge.New(bridge.Options{
 			Metrics:    client,
 			Alerts:     alerts.manager,
@@ -191,6 +192,7 @@ func NewBridge(cfg Config, logger *slog.Logger) (*App, error) {
 			return err
 		}
 		alerts := a.startAlerting(&cfg, store, routing, client, registry)
+		a.startHeartbeat(&cfg, registry, telling(store, alerts.poller.LastSuccess, cfg.Alerts.CheckInterval))
 		a.port.handle(bridge.New(bridge.Options{
 			Metrics:    client,
 			Alerts:     alerts.manager,

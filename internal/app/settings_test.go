@@ -136,7 +136,7 @@ func TestDocumentedVariables(t *testing.T) {
 	if !slices.Equal(mail.ToEmails, []string{"admin@company.com", "ops@company.com"}) || string(mail.Password) != "app_password" || mail.SMTPPort != 587 {
 		t.Errorf("mail is %+v", mail)
 	}
-	if r, err := c.routing(); err != nil || !slices.Equal(r.Policy.Channels, []string{"email", "slack"}) {
+	if r, err := c.routing(silent); err != nil || !slices.Equal(r.Policy.Channels, []string{"email", "slack"}) {
 		t.Errorf("the channels are %v (%v)", r.Policy.Channels, err)
 	}
 }

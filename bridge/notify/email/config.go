@@ -46,7 +46,7 @@ type Config struct {
 	ToEmails  []string `yaml:"to_emails" env:"ALERT_TO_EMAILS" flag:"alert-to" help:"Recipients of mail."`
 	// Timeout bounds one attempt as a whole.
 	Timeout   time.Duration         `yaml:"timeout" min:"1s" max:"5m" help:"Bounds one attempt to send."`
-	Templates notify.TemplateConfig `yaml:"-"`
+	Templates notify.TemplateConfig `yaml:"-"` // A broken one is not an error; see notify.NewTemplates.
 }
 
 // DefaultConfig is STARTTLS with half a minute for each attempt.
@@ -91,7 +91,7 @@ func (c *Config) Validate() error {
 		wrong("timeout must be longer than 0, got %s", c.Timeout)
 	}
 
-	return errors.Join(append(problems, c.Templates.Check())...)
+	return errors.Join(problems...)
 }
 
 // address is host and port of the server.

@@ -24,7 +24,7 @@ type Config struct {
 	CAFile string `yaml:"ca_file" help:"Certificate authorities (PEM) to trust beside the system's."`
 	// Timeout bounds one attempt as a whole.
 	Timeout   time.Duration         `yaml:"timeout" min:"1s" max:"5m" help:"Bounds one attempt to post."`
-	Templates notify.TemplateConfig `yaml:"-"`
+	Templates notify.TemplateConfig `yaml:"-"` // A broken one is not an error; see notify.NewTemplates.
 }
 
 // DefaultConfig allows 15 seconds for each attempt.
@@ -41,7 +41,7 @@ func (c *Config) Validate() error {
 		problems = append(problems, fmt.Errorf("timeout must be longer than 0, got %s", c.Timeout))
 	}
 
-	return errors.Join(append(problems, c.Templates.Check())...)
+	return errors.Join(problems...)
 }
 
 // Notifier posts messages. It is safe for concurrent use.
