@@ -67,8 +67,9 @@ func classify(s string) (escape, suspicious bool) {
 	return seen&classEscape != 0, seen&(pairBits|classAlone) != 0 || digits >= minCardDigits
 }
 
-// appendString appends s as a JSON string. Invalid UTF-8 becomes U+FFFD.
-func appendString(dst []byte, s string) []byte {
+// AppendString appends s as a JSON string with its quotes, as [Handler] writes it.
+// Invalid UTF-8 becomes U+FFFD.
+func AppendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	dst = appendEscaped(dst, s)
 

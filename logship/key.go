@@ -48,7 +48,7 @@ func (m *members) get(key string) *member {
 		return m.known.store(hash, key, *m.get(clean))
 	}
 	key = strings.Clone(key)
-	found := member{key: key, text: append(appendString([]byte{','}, key), ':'), bit: 1 << (hash >> 58)}
+	found := member{key: key, text: append(AppendString([]byte{','}, key), ':'), bit: 1 << (hash >> 58)}
 	found.sensitive = m.redactor != nil && m.redactor.Sensitive(key)
 	if isReserved(key) {
 		found.top = m.get(key + "_")

@@ -73,7 +73,7 @@ func (r *Redactor) cleanJSONString(s string) string {
 	case clean == text:
 		return ""
 	case ok:
-		return string(appendString(nil, clean))
+		return string(AppendString(nil, clean))
 	default:
 		return `"` + clean // It was cut off, and stays so.
 	}

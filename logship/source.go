@@ -56,9 +56,9 @@ func sourceFields(pc uintptr) []byte {
 		module = ""
 	}
 	text := append([]byte(nil), `,"module":`...)
-	text = appendString(text, strings.TrimSuffix(module, path.Ext(module)))
+	text = AppendString(text, strings.TrimSuffix(module, path.Ext(module)))
 	text = append(text, `,"function":`...)
-	text = appendString(text, bareFunction(frame.Function))
+	text = AppendString(text, bareFunction(frame.Function))
 	text = append(text, `,"line":`...)
 
 	return strconv.AppendInt(text, int64(frame.Line), 10)
