@@ -6,7 +6,7 @@ COMMIT      ?= $(shell git rev-parse HEAD 2>/dev/null)
 LDFLAGS      = -s -w -X main.buildVersion=$(VERSION) -X main.buildCommit=$(COMMIT)
 LINT_BIN     = .cache/golangci-lint
 # The programs that tests compare against, by package name.
-TEST_PACKAGES = prometheus prometheus-alertmanager prometheus-node-exporter chromium
+TEST_PACKAGES = prometheus prometheus-alertmanager prometheus-node-exporter chromium logrotate
 BENCH_PACKAGES = prometheus prometheus-node-exporter
 
 # The end-to-end tests measure time: they run after the others and not beside them.
@@ -74,6 +74,10 @@ check-dashboards: ## See whether the Grafana dashboards are what their source sa
 .PHONY: race
 race: deps build ## Run the tests under the race detector.
 	CGO_ENABLED=1 $(TEST_ENV) $(GO) test -race -timeout 25m ./...
+
+.PHONY: soak
+soak: deps build ## Run the tests that have long versions, as long ones.
+	LLMWATCH_SOAK=1 $(TEST_ENV) $(GO) test -count=1 -timeout 4h -run 'EveryLine' ./test/e2e
 
 .PHONY: fuzz
 fuzz: ## Fuzz each parser of outside bytes for FUZZTIME (default 60s).

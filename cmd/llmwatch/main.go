@@ -37,6 +37,7 @@ type commands struct {
 	Rules       rulesCmd       `cmd:"" help:"Show and change the alert rules; check and test rule files."`
 	Logs        logsCmd        `cmd:"" help:"Find, count and follow log entries."`
 	Notify      notifyCmd      `cmd:"" help:"Try the notification channels."`
+	Logship     logshipCmd     `cmd:"" help:"Follow log files and send their lines to an llmwatch."`
 	Healthcheck healthcheckCmd `cmd:"" help:"Exit 0 when a running llmwatch is healthy or degraded, 1 otherwise."`
 	Demo        demoCmd        `cmd:"" help:"Simulate a small LLM platform and watch it."`
 	Version     versionCmd     `cmd:"" help:"Print version, commit and Go version."`

@@ -32,6 +32,10 @@ import (
 var binary string
 
 func TestMain(m *testing.M) {
+	if plan := os.Getenv(writerEnv); plan != "" {
+		runWriter(plan)
+		return
+	}
 	binary = os.Getenv("LLMWATCH_BIN")
 	if binary == "" {
 		dir, err := os.MkdirTemp("", "llmwatch-e2e-*")
