@@ -285,7 +285,7 @@ func (s *server) notifyTest(w http.ResponseWriter, r *http.Request) error {
 			return &Error{http.StatusBadRequest, CodeBadRequest, "the body must be a JSON object: " + err.Error()}
 		}
 	}
-	channels := s.Channels
+	channels := s.Channels()
 	if ask.Channel != "" {
 		channels = []string{ask.Channel}
 	}
@@ -312,8 +312,8 @@ func (s *server) notifyTest(w http.ResponseWriter, r *http.Request) error {
 
 func (s *server) noSuchChannel(name string) error {
 	others := "no channel is enabled"
-	if len(s.Channels) > 0 {
-		others = "there are: " + strings.Join(s.Channels, ", ")
+	if channels := s.Channels(); len(channels) > 0 {
+		others = "there are: " + strings.Join(channels, ", ")
 	}
 
 	return &Error{http.StatusNotFound, CodeNotFound, fmt.Sprintf("there is no channel %q; %s", short(name), others)}

@@ -525,7 +525,7 @@ func TestNotificationTest(t *testing.T) {
 }
 
 func TestNotificationTestWithoutChannels(t *testing.T) {
-	b := put(t, &fakeMetrics{}, func(o *Options) { o.Channels = nil })
+	b := put(t, &fakeMetrics{}, func(o *Options) { o.Channels = func() []string { return nil } })
 	if got := b.answers(b.posting(Base+"/notifications/test", ""), http.StatusOK, nil); got != `{"success":true,"data":[],"count":0}`+"\n" {
 		t.Errorf("answered %s", got)
 	}

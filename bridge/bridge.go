@@ -43,10 +43,10 @@ type Metrics interface {
 type Options struct {
 	Metrics Metrics
 	// Alerts is what is done with alerts, AlertStore where they are, Channels
-	// the names of the notification channels.
+	// tells the names of the notification channels.
 	Alerts     Alerts
 	AlertStore alert.Store
-	Channels   []string
+	Channels   func() []string
 	// Rules are the alert rules.
 	Rules Rules
 	// Logs is where log entries are; nil where none are kept.

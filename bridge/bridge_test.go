@@ -190,7 +190,7 @@ func put(t testing.TB, m *fakeMetrics, change func(*Options)) *bench {
 	b.store, b.manager = alerting(t)
 	opts := Options{
 		Metrics: m, Interval: interval, Registerer: b.reg,
-		Alerts: b.manager, AlertStore: b.store, Channels: []string{"broken", "mail"}, Version: "v1.2.3",
+		Alerts: b.manager, AlertStore: b.store, Channels: func() []string { return []string{"broken", "mail"} }, Version: "v1.2.3",
 		Logger: slog.New(slog.NewJSONHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Rules:  ruleSet(t, b.store, func() error { return nil }),
 		Now:    b.now,

@@ -73,6 +73,7 @@ var Routes = []Route{
 	{v2Alerts, both(NeedRead, NeedIngest)},
 	{v2Status, get(NeedRead)},
 
+	{"/-/reload", post(NeedManage)},
 	{"/metrics", get(NeedScrape)},
 	{"/prometheus/", both(NeedRead, NeedRead)},
 	{"/prometheus/metrics", get(NeedScrape)},

@@ -6,13 +6,17 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/signal"
 	"reflect"
 	"strconv"
+	"sync"
+	"syscall"
 
 	"github.com/alecthomas/kong"
 
 	"llmwatch/internal/app"
 	"llmwatch/internal/settings"
+	"llmwatch/logship"
 )
 
 // configured is what commands with a configuration have in common. Their flags
@@ -120,6 +124,15 @@ func (c *configured) run(ctx context.Context, out output, command string,
 
 		return nil
 	}
+	cfg.Reread = func() (*app.Config, error) {
+		next, loaded, err := app.Load(in)
+		if err == nil {
+			err = explained(loaded, next.Check())
+		}
+
+		return next, err
+	}
+
 	return explained(loaded, serveApp(ctx, out, *cfg, build, loaded.Unknown...))
 }
 
@@ -145,11 +158,40 @@ func serveApp(ctx context.Context, out output, cfg app.Config,
 	for _, name := range unknown {
 		logger.WarnContext(ctx, "an environment variable looks like a setting, is none, and has no effect", "variable", name)
 	}
-	cfg.Version = version()
+	cfg.Version, cfg.Log = version(), logger
 	a, err := build(cfg, logger.Logger)
 	if err != nil {
 		return err
 	}
+	defer reloadOnHangup(ctx, a, logger)()
 
 	return a.Run(ctx)
+}
+
+// reloadOnHangup reloads at SIGHUP until the returned function is called. The
+// log file is opened anew, for those who have moved it away.
+func reloadOnHangup(ctx context.Context, a *app.App, logger *logship.Logger) (stop func()) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	running.Go(func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-hangups:
+				if err := logger.Reopen(); err != nil {
+					logger.ErrorContext(ctx, "the log file was not opened anew", "err", err)
+				}
+				_, _ = a.Reload(ctx) // What is wrong has been logged.
+			}
+		}
+	})
+
+	return func() {
+		signal.Stop(hangups)
+		cancel()
+		running.Wait()
+	}
 }

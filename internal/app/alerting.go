@@ -24,10 +24,9 @@ const alertRetention = 90 * 24 * time.Hour
 
 // alerting is everything that alerts live by.
 type alerting struct {
-	store    *sqlite.Store
-	manager  *alert.Manager
-	poller   *bridge.Poller
-	channels []string
+	store   *sqlite.Store
+	manager *alert.Manager
+	poller  *bridge.Poller
 }
 
 // openStore opens the database.
@@ -49,7 +48,7 @@ func (a *App) openStore(cfg *Config) (*sqlite.Store, error) {
 func (a *App) startAlerting(cfg *Config, store *sqlite.Store, routing alert.Routing, client *metrics.Client, registry *prometheus.Registry) *alerting {
 	settled := newDeliveries(registry)
 	registry.MustRegister(&alertCollector{store: store, logger: a.logger}, newDiskCollector(cfg))
-	al := &alerting{store: store, channels: routing.Policy.Channels}
+	al := &alerting{store: store}
 	al.manager = alert.NewManager(alert.Config{
 		Store:     store,
 		Logger:    a.logger,
@@ -68,6 +67,7 @@ func (a *App) startAlerting(cfg *Config, store *sqlite.Store, routing alert.Rout
 		Extra:   (&messages{externalURL: a.externalURL, series: client.Series, logger: a.logger}).extra,
 		Settled: settled,
 	})
+	a.reloader.reroute = al.manager.Reroute
 	al.poller = bridge.NewPoller(bridge.Poller{
 		Source:   client,
 		Observer: al.manager,

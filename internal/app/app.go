@@ -17,7 +17,9 @@ type App struct {
 	port   *port
 	// externalURL is how people reach this llmwatch, without a slash at the end.
 	externalURL string
+	reloader    *reloader
 	start       func(a *App) error // Starts the parts and sets the port's handler.
+	ready       chan struct{}      // Closed when all parts run.
 	stops       []stop
 }
 
@@ -39,7 +41,9 @@ func newApp(cfg *Config, logger *slog.Logger, start func(a *App) error) (*App, e
 		external = "http://" + p.listener.Addr().String()
 	}
 
-	return &App{logger: logger, port: p, externalURL: external, start: start}, nil
+	return &App{
+		logger: logger, port: p, externalURL: external, reloader: newReloader(cfg, logger), start: start, ready: make(chan struct{}),
+	}, nil
 }
 
 // Addr is the address that the port is open on.
@@ -61,6 +65,7 @@ func (a *App) Run(ctx context.Context) error {
 	// the other parts would still have to answer.
 	a.onStop("http", a.port.close)
 	if err == nil {
+		close(a.ready)
 		a.logger.InfoContext(ctx, "ready", "address", a.Addr().String(), "took_ms", time.Since(begin).Milliseconds())
 		select {
 		case <-ctx.Done():

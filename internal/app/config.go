@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/url"
 	"os"
@@ -36,6 +37,13 @@ type Config struct {
 
 	// Version is shown by /status and llmwatch_build_info.
 	Version Version
+	// File is the path of the configuration file, empty for none.
+	File string
+	// Reread loads the configuration again, for a reload; nil where it does not
+	// come from outside.
+	Reread func() (*Config, error)
+	// Log is the program's own log; nil where its level cannot change.
+	Log Log
 	// command is the one that runs.
 	command string
 }
@@ -93,6 +101,9 @@ type Security struct {
 	AllowAnonymous bool `yaml:"allow_anonymous" flag:"allow-anonymous" help:"Permits listening on other than loopback addresses although callers are not authenticated."`
 }
 
+// Log is what a reload changes of a log.
+type Log interface{ SetLevel(level slog.Level) }
+
 // Version identifies the build.
 type Version struct {
 	Version string
@@ -135,6 +146,7 @@ func Load(in settings.Input) (*Config, *settings.Loaded, error) {
 	if err != nil {
 		return nil, nil, &ConfigError{err}
 	}
+	c.File = in.File
 
 	return c, loaded, nil
 }

@@ -44,7 +44,7 @@ func TestDocumentedMetrics(t *testing.T) {
 	})
 	newDeliveries(out.registry)
 	newBeats(out.registry)
-	out.registry.MustRegister(&alertCollector{}, &diskCollector{})
+	out.registry.MustRegister(&alertCollector{}, &diskCollector{}, newReloader(cfg, silent))
 
 	want := metricsTable(t, out.registry)
 	text, err := os.ReadFile(metricsDoc)

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -101,6 +102,8 @@ func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
 		}
 		a.onStop("engine", eng.Stop)
 		loaded.engine.Store(eng)
+		a.reloader.rules = eng.Reload
+		out.registry.MustRegister(a.reloader)
 		client, err := metrics.New(metrics.Config{
 			URL:       "http://engine" + engine.Prefix,
 			Transport: eng.RoundTripper(),
@@ -116,21 +119,22 @@ func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
 			Metrics:    client,
 			Alerts:     alerts.manager,
 			AlertStore: alerts.store,
-			Channels:   alerts.channels,
+			Channels:   a.reloader.channels,
 			Rules:      ruleSet,
 			Version:    cfg.Version.Version,
 			Interval:   cfg.Metrics.CollectionInterval,
 			Checks: []bridge.Check{
 				{Name: "storage", Fatal: true, Run: func() error { return eng.Status().AppendError }},
-				{Name: "configuration", Run: func() error { return eng.Status().ReloadError }},
+				{Name: "configuration", Run: func() error { return cmp.Or(a.reloader.failure(), eng.Status().ReloadError) }},
 			},
 			Components: func() []bridge.Component {
-				return []bridge.Component{program(&cfg, eng.Status().Started), engineComponent(eng.Status())}
+				return []bridge.Component{program(&cfg, eng.Status().Started), engineComponent(eng.Status()), a.reloader.component()}
 			},
 			Receivers: out.receivers(),
 			Mounts: addPage(map[string]http.Handler{
 				"/metrics":          out.handler,
 				engine.Prefix + "/": eng.Handler(),
+				ReloadPath:          a.reloader,
 			}),
 			Registerer: out.registry,
 			Logger:     logger,
@@ -154,7 +158,9 @@ func NewExporter(cfg Config, logger *slog.Logger) (*App, error) {
 			return err
 		}
 		mux := http.NewServeMux()
+		out.registry.MustRegister(a.reloader)
 		mux.Handle("GET /metrics", out.handler)
+		mux.Handle("POST "+ReloadPath, a.reloader)
 		for path, receiver := range out.receivers() {
 			mux.Handle(bridge.Base+path, receiver)
 		}
@@ -176,6 +182,7 @@ func NewBridge(cfg Config, logger *slog.Logger) (*App, error) {
 	return newApp(&cfg, logger, func(a *App) error {
 		begin := time.Now()
 		registry := newRegistry(&cfg)
+		registry.MustRegister(a.reloader)
 		client, err := metrics.New(metrics.Config{
 			URL:      cfg.Prometheus.URL,
 			Interval: cfg.Metrics.CollectionInterval,
@@ -197,13 +204,15 @@ func NewBridge(cfg Config, logger *slog.Logger) (*App, error) {
 			Metrics:    client,
 			Alerts:     alerts.manager,
 			AlertStore: alerts.store,
-			Channels:   alerts.channels,
+			Channels:   a.reloader.channels,
 			Rules:      ruleSet,
 			Version:    cfg.Version.Version,
 			Interval:   cfg.Metrics.CollectionInterval,
-			Components: func() []bridge.Component { return []bridge.Component{program(&cfg, begin)} },
+			Checks:     []bridge.Check{{Name: "configuration", Run: a.reloader.failure}},
+			Components: func() []bridge.Component { return []bridge.Component{program(&cfg, begin), a.reloader.component()} },
 			Mounts: addPage(map[string]http.Handler{
 				"/metrics": exporter.Handler(registry, exporter.HandlerOptions{Logger: logger}),
+				ReloadPath: a.reloader,
 			}),
 			Registerer: registry,
 			Logger:     logger,

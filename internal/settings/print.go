@@ -107,7 +107,7 @@ func (s *Schema) Document() string {
 func (s *Schema) document(out *strings.Builder, sec *section) {
 	if sec.key != "" {
 		fmt.Fprintf(out, "\n## %s\n", sec.key)
-		fmt.Fprintf(out, "\n%s\n", strings.TrimSpace(sec.help+users(sec.commands)))
+		fmt.Fprintf(out, "\n%s\n", strings.TrimSpace(sec.help+users(sec.commands)+reloads(sec.reload)))
 	}
 	if len(sec.settings) > 0 {
 		out.WriteString("\n| key | default | variable | flag | meaning |\n|---|---|---|---|---|\n")
@@ -145,6 +145,15 @@ func users(commands []string) string {
 	return " Used by " + list(commands, "and") + "."
 }
 
+// reloads says that something can change while the program runs.
+func reloads(reload bool) string {
+	if reload {
+		return " Can be reloaded."
+	}
+
+	return ""
+}
+
 // meaning is the help with everything else that is to know.
 func (s *Setting) meaning(sec *section) string {
 	text := s.Help
@@ -164,6 +173,9 @@ func (s *Setting) meaning(sec *section) string {
 	}
 	if !slices.Equal(s.commands, sec.commands) {
 		text += users(s.commands)
+	}
+	if !sec.reload {
+		text += reloads(s.Reload)
 	}
 
 	return strings.ReplaceAll(strings.TrimSpace(text), "|", `\|`)

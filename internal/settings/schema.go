@@ -70,6 +70,7 @@ type section struct {
 	help     string
 	index    []int
 	commands []string
+	reload   bool
 	settings []*Setting
 	sections []*section
 }
@@ -123,7 +124,7 @@ func (s *Schema) describe(into *section, t reflect.Type, index []int, from inher
 		}
 		passed.reload = passed.reload || field.Tag.Get("reload") == "true"
 		if field.Type.Kind() == reflect.Struct && !isText(field.Type) {
-			sub := &section{key: into.join(key), help: field.Tag.Get("help"), index: at, commands: passed.commands}
+			sub := &section{key: into.join(key), help: field.Tag.Get("help"), index: at, commands: passed.commands, reload: passed.reload}
 			into.sections = append(into.sections, sub)
 			s.describe(sub, field.Type, at, passed)
 			continue

@@ -390,6 +390,7 @@ func TestDocument(t *testing.T) {
 		"\n| `on` | `false` | `LLMWATCH_STORE_ON` | `--on` | Whether. Used by serve and bridge. |\n",
 		"\n| `mode` | `safe` | `LLMWATCH_STORE_MODE` |  | Way. One of Fast or safe. |\n",
 		"\n| `roles` |  | `LLMWATCH_STORE_ROLES` |  | Who \\| what. |\n",
+		"\n## mail\n\nCan be reloaded.\n",
 		"`--password-file` | Secret; `password_file` names a file that holds it. |\n",
 	} {
 		if !strings.Contains(got, want) {

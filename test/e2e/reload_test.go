@@ -1,0 +1,118 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestReloadChangesRulesAndReceivers(t *testing.T) {
+	first, second := receive(t, 0), receive(t, 0)
+	rules := write(t, "own.yml", "")
+	prometheus := write(t, "prometheus.yml", "rule_files: ["+rules+"]")
+	config := write(t, "llmwatch.yml", "")
+	set := func(path, format string, args ...any) {
+		t.Helper()
+		if err := os.WriteFile(path, fmt.Appendf(nil, format, args...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fire := func(alert string) {
+		set(rules, "groups:\n  - name: own\n    interval: 1s\n    rules:\n      - {alert: %s, expr: vector(42), labels: {severity: critical}}\n", alert)
+	}
+	tell := func(to *receiver) {
+		set(config, "metrics:\n  collection_interval: 1\nalerts:\n  check_interval: 1\nprometheus:\n  config_file: %s\nnotifications:\n  webhook:\n    url: %s\n", prometheus, to.url)
+	}
+	fire("before")
+	tell(first)
+	p, r := llmwatch(t, "serve", "--data-dir", t.TempDir(), "--config", config)
+	first.wait("firing", "before")
+
+	hangup := func(says string) {
+		t.Helper()
+		already := strings.Count(p.log.String(), says)
+		if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		waitFor(t, 10*time.Second, "the log to say so", func() error {
+			if strings.Count(p.log.String(), says) > already {
+				return nil
+			}
+
+			return errors.New("not yet")
+		})
+	}
+	health := func() string {
+		t.Helper()
+		var answer struct {
+			Status   string
+			Problems []string
+		}
+		time.Sleep(1100 * time.Millisecond) // An answer is kept for a second.
+		r.get("/health", &answer)
+
+		return answer.Status + " " + strings.Join(answer.Problems, "; ")
+	}
+
+	// A bad file changes nothing.
+	fire("after")
+	set(config, "notification:\n  webhook: {}\n")
+	hangup("the configuration was not reloaded")
+	if got, want := health(), config+":1: notification is not known; did you mean notifications?"; !strings.HasPrefix(got, "degraded ") || !strings.Contains(got, want) {
+		t.Errorf("health is %s, want it degraded by %s", got, want)
+	}
+	resp, body := r.raw(http.MethodPost, "/-/reload", nil)
+	if resp.StatusCode != http.StatusInternalServerError || !strings.Contains(string(body), "notification is not known") {
+		t.Errorf("the reload is answered %d %s", resp.StatusCode, body)
+	}
+
+	// Bad rules do not either.
+	tell(second)
+	set(rules, "groups: [{name: own, rules: [{alert: x, expr: 'sum('}]}]")
+	hangup("the configuration was not reloaded")
+
+	fire("after")
+	hangup("the configuration was reloaded")
+	second.wait("firing", "after")
+	if got := health(); !strings.HasPrefix(got, "healthy") {
+		t.Errorf("health is %s", got)
+	}
+	for _, d := range first.all() {
+		if d.alert == "after" {
+			t.Error("the first receiver was told of what began after the change")
+		}
+	}
+}
+
+func TestHangupOpensTheLogAnew(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "app.log")
+	p := run(t, binary, "exporter", "--listen", "127.0.0.1:0", "--log-file", file)
+	logged := func(path, text string) {
+		t.Helper()
+		waitFor(t, 10*time.Second, path+" to say "+text, func() error {
+			content, err := os.ReadFile(path)
+			if err == nil && !strings.Contains(string(content), text) {
+				err = errors.New("it does not yet")
+			}
+
+			return err
+		})
+	}
+	logged(file, `"message":"ready"`)
+	if err := os.Rename(file, file+".old"); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	logged(file, "the configuration was reloaded")
+	if code, _ := p.signal(terminate); code != 0 {
+		t.Errorf("it exits with %d", code)
+	}
+}
