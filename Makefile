@@ -62,6 +62,7 @@ test: deps build ## Install what the tests need and run them all.
 	$(TEST_ENV) $(GO) test -timeout 15m $$($(GO) list ./... | grep -v /test/e2e)
 	$(TEST_ENV) $(GO) test -timeout 15m ./test/e2e
 	$(MAKE) --no-print-directory ui-test
+	cd test/deploy && $(GO) test ./...
 
 .PHONY: dashboards
 dashboards: ## Write the Grafana dashboards anew.
@@ -98,6 +99,8 @@ lint: $(LINT_BIN) check-dashboards ## Run every linter, the ones for rule files 
 	promtool check config prometheus.yml
 	$(MAKE) --no-print-directory $(WEB)/node_modules/.package-lock.json
 	cd $(WEB) && npm run --silent typecheck && npm run --silent lint
+	promtool check config --syntax-only deploy/compose/prometheus.yml
+	amtool check-config deploy/compose/alertmanager.yml
 
 .PHONY: fmt
 fmt: $(LINT_BIN) ## Format the code.

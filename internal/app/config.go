@@ -28,7 +28,7 @@ const (
 // Each command uses the part it needs.
 type Config struct {
 	Server        Server        `yaml:"server" help:"Where llmwatch is, for programs and for people."`
-	Metrics       Metrics       `yaml:"metrics" commands:"serve bridge" help:"How metrics are collected and kept."`
+	Metrics       Metrics       `yaml:"metrics" help:"How metrics are collected and kept."`
 	Logging       Logging       `yaml:"logging" help:"How llmwatch itself logs."`
 	Alerts        Alerts        `yaml:"alerts" commands:"serve bridge" help:"When alert rules are evaluated, and how often people are told."`
 	Notifications Notifications `yaml:"notifications" commands:"serve bridge" reload:"true" help:"Who is told of alerts."`
@@ -57,10 +57,12 @@ type Server struct {
 
 // Metrics says how metrics are collected and kept.
 type Metrics struct {
-	CollectionInterval time.Duration `yaml:"collection_interval" env:"METRICS_COLLECTION_INTERVAL" flag:"collection-interval" min:"1s" max:"2m" help:"Time between two samples."`
+	CollectionInterval time.Duration `yaml:"collection_interval" commands:"serve bridge" env:"METRICS_COLLECTION_INTERVAL" flag:"collection-interval" min:"1s" max:"2m" help:"Time between two samples."`
 	RetentionDays      time.Duration `yaml:"retention_days" flag:"retention-days" unit:"days" commands:"serve" help:"How long metrics are kept; 0 for no bound."`
 	RetentionSize      int64         `yaml:"retention_size" flag:"retention-size" unit:"bytes" commands:"serve" help:"How many bytes of metrics are kept at most, such as 10GB; 0 for no bound."`
 	DBPath             string        `yaml:"db_path" env:"METRICS_DB_PATH" flag:"metrics-dir" commands:"serve" help:"Directory of the time series; metrics in server.data_dir unless given."`
+	ProcPath           string        `yaml:"proc_path" flag:"procfs" commands:"serve exporter" help:"Where the host's procfs is mounted, for a container that watches its host."`
+	RootPath           string        `yaml:"root_path" flag:"rootfs" commands:"serve exporter" help:"Where the host's root file system is mounted, for a container that watches its host."`
 	BatchSize          int           `yaml:"batch_size" commands:"serve" min:"1" help:"Accepted for older files and without effect: each scrape is written as one batch, whatever its size."`
 }
 
@@ -116,6 +118,7 @@ func DefaultConfig(command string) Config {
 		Server: Server{Listen: "127.0.0.1:5000", DataDir: "data"},
 		Metrics: Metrics{
 			CollectionInterval: 30 * time.Second, RetentionDays: 7 * 24 * time.Hour, BatchSize: 100,
+			ProcPath: "/proc", RootPath: "/",
 		},
 		Logging: defaultLogging(),
 		Alerts: Alerts{
@@ -175,7 +178,7 @@ func configErrorf(format string, args ...any) error {
 
 // Validate checks what no section can know alone.
 func (c *Config) Validate() error {
-	return errors.Join(c.checkListen(), c.checkPrometheusURL(), c.checkRulesDir(), c.checkRetention(), c.checkEscalation())
+	return errors.Join(c.checkListen(), c.checkHostPaths(), c.checkPrometheusURL(), c.checkRulesDir(), c.checkRetention(), c.checkEscalation())
 }
 
 // checkListen refuses to serve strangers unless that was asked for.
@@ -213,6 +216,21 @@ func (c *Config) checkPrometheusURL() error {
 	}
 
 	return errors.New("prometheus.url must be an http or https address, such as http://localhost:9090")
+}
+
+// checkHostPaths finds a mount that is missing before its metrics are.
+func (c *Config) checkHostPaths() error {
+	if c.command != CommandServe && c.command != CommandExporter {
+		return nil
+	}
+	var errs []error
+	for _, at := range [][2]string{{"metrics.proc_path", c.Metrics.ProcPath}, {"metrics.root_path", c.Metrics.RootPath}} {
+		if info, err := os.Stat(at[1]); err != nil || !info.IsDir() {
+			errs = append(errs, fmt.Errorf("%s must be a folder that exists, got %q", at[0], at[1]))
+		}
+	}
+
+	return errors.Join(errs...)
 }
 
 func (c *Config) checkRulesDir() error {

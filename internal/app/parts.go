@@ -255,7 +255,9 @@ type published struct {
 
 func publish(cfg *Config, logger *slog.Logger) (*published, error) {
 	registry := newRegistry(cfg)
-	registry.MustRegister(exporter.NewSystemCollector(exporter.SystemOptions{Logger: logger}))
+	registry.MustRegister(exporter.NewSystemCollector(exporter.SystemOptions{
+		Logger: logger, ProcPath: cfg.Metrics.ProcPath, RootPath: cfg.Metrics.RootPath,
+	}))
 	api, err := exporter.NewAPI(registry, exporter.APIOptions{Logger: logger})
 	if err != nil {
 		return nil, err
