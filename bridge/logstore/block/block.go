@@ -123,8 +123,10 @@ func (b *Block) directory() ([]chunk, error) {
 // columnName is how errors name a column.
 func (b *Block) columnName(id uint32) string {
 	switch id {
-	case columnPositions:
-		return "positions"
+	case columnTimes:
+		return "times"
+	case columnSeqs:
+		return "numbers"
 	case columnLogger:
 		return "logger"
 	case columnMessage:

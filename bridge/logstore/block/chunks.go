@@ -76,9 +76,13 @@ func (w *Writer) begin(o *output, level entry.Level, rows *positions, first, las
 	o.directory = binary.AppendUvarint(o.directory, times[len(times)-1]-times[0])
 	o.chunks++
 	c := &chunkWriter{w: w, o: o}
-	o.body = w.coder.putInts(w.coder.putInts(o.body[:0], times), seqs)
+	o.body = w.coder.putInts(o.body[:0], times)
+	if err := c.section(columnTimes, entry.Number, 0); err != nil {
+		return nil, err
+	}
+	o.body = w.coder.putInts(o.body[:0], seqs)
 
-	return c, c.section(columnPositions, entry.String, 0)
+	return c, c.section(columnSeqs, entry.Number, 0)
 }
 
 // How the directory describes a column.

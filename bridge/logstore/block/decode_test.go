@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"math"
 	"math/rand/v2"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 func TestIntsComeBack(t *testing.T) {
@@ -68,12 +70,36 @@ func TestLinesAreTakenApartAtNumbersAndIdentifiers(t *testing.T) {
 
 func TestNoLiteralIsRequiredThatIsNot(t *testing.T) {
 	for pattern, want := range map[string]string{
-		"timeout": "timeout", "a(bcd)+e": "bcd", "(?i)abc": "", "abc|abd": "ab", "x*": "", "(foo)?barr": "barr", "a{2,3}bc": "bc", "^yes$": "yes", "(": "",
+		"timeout": "timeout", "a(bcd)+e": "a bcd e", "(?i)aBc": "abc", "(?i)größe": "", "abc|abd": "ab", "x*": "", "(foo)?barr": "barr", "a{2,3}bc": "a a bc", "^yes$": "yes", "(": "",
 	} {
-		if got := requiredLiteral(pattern); got != want {
+		var got []string
+		for _, l := range required(pattern) {
+			got = append(got, l.text)
+		}
+		if got := strings.Join(got, " "); got != want {
 			t.Errorf("%q requires %q, want %q", pattern, got, want)
 		}
 	}
+}
+
+// FuzzPattern compares what a pattern requires with what it matches.
+func FuzzPattern(f *testing.F) {
+	f.Add("(?i)k(a|b)+s", "xKabS")
+	f.Add("(?i)k", "\u212a")
+	f.Add("(a.c)+b{2}", "abcbb")
+	f.Fuzz(func(t *testing.T, pattern, text string) {
+		re, err := regexp.Compile(pattern)
+		if err != nil || !utf8.ValidString(text) || !re.MatchString(text) {
+			return
+		}
+		q := patternTest(re)
+		if !q.match([]byte(text)) {
+			t.Fatalf("%q is said not to match %q", pattern, text)
+		}
+		if !q.possible(constTexts(text).may) {
+			t.Fatalf("%q is said to be impossible in %q", pattern, text)
+		}
+	})
 }
 
 // FuzzTexts decodes arbitrary bytes as a column.
@@ -107,7 +133,7 @@ func FuzzTexts(f *testing.F) {
 				return
 			}
 		}
-		column.may([]byte("a1"), true)
+		column.may(run{"a1", true})
 		q := textTest{equal: []string{"a"}, match: func(b []byte) bool { return string(b) == "a" }}
 		if test, same := q.over(column); test != nil && !same {
 			for i := range count {
@@ -143,8 +169,10 @@ func FuzzColumn(f *testing.F) {
 				if fold {
 					text = bytes.ToLower(text)
 				}
-				if run := longestRun(text); len(run) > 0 && !column.may(run, fold) {
-					t.Fatalf("%q is denied to be in %q", run, v.get(i))
+				for _, r := range runsOf(literal{string(text), fold}) {
+					if !column.may(r) {
+						t.Fatalf("%q is denied to be in %q", r.text, v.get(i))
+					}
 				}
 			}
 		}

@@ -12,7 +12,8 @@ import (
 
 // Columns that every chunk may have have numbers below those of the names.
 const (
-	columnPositions = iota
+	columnTimes = iota
+	columnSeqs
 	columnLogger
 	columnMessage
 	columnRest

@@ -48,13 +48,16 @@ func (b *Block) countChunk(ctx context.Context, s *Search, q *query, c *chunk, f
 
 		return nil
 	}
-	cr, err := b.open(c)
+	cr := b.open(c)
+	tests, none, err := cr.tests(q)
+	if err != nil || none {
+		return err
+	}
+	first, last, err := cr.within(s, nil)
 	if err != nil {
 		return err
 	}
-	first, last := cr.within(s, nil)
-	tests, none, err := cr.tests(q)
-	if err != nil || none {
+	if err := cr.needTimes(); err != nil {
 		return err
 	}
 	for row := first; row < last; row++ {

@@ -319,14 +319,13 @@ func (t *lineTexts) line(dst []byte, k int) []byte {
 	return dst
 }
 
-func (t *lineTexts) may(run []byte, fold bool) bool {
-	return t.rare.may(run, fold) || slices.ContainsFunc(t.templates, func(d decodedTemplate) bool { return d.may(run, fold) })
+func (t *lineTexts) may(r run) bool {
+	return t.rare.may(r) || slices.ContainsFunc(t.templates, func(d decodedTemplate) bool { return d.may(r) })
 }
 
-// may reports whether run can stand in a line of the template: in what all have in
+// may reports whether r can stand in a line of the template: in what all have in
 // common, or in a variable, for it cannot reach from the one into the other, unless
-// lower case turns a letter between them into an ASCII one.
-func (d *decodedTemplate) may(run []byte, fold bool) bool {
-	return fold && !isASCII(d.text) || mayContain(d.text, run, fold) ||
-		slices.ContainsFunc(d.variables, func(t texts) bool { return t.may(run, fold) })
+// what looks like the end of a run is a letter in another form.
+func (d decodedTemplate) may(r run) bool {
+	return r.mayBeIn(d.text) || slices.ContainsFunc(d.variables, func(t texts) bool { return t.may(r) })
 }

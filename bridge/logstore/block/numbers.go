@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"strconv"
+	"strings"
 )
 
 // numbers are the texts of a column that are all whole numbers or decimals, written
@@ -145,15 +146,7 @@ func (n *numbers) append(dst []byte, i int) []byte {
 	return dst[:start-1]
 }
 
-func (n *numbers) may(run []byte, _ bool) bool {
-	for _, b := range run {
-		if b < '0' || b > '9' {
-			return false
-		}
-	}
-
-	return true
-}
+func (n *numbers) may(r run) bool { return strings.Trim(r.text, "0123456789") == "" }
 
 // find returns what text is in the column, if it can be there.
 func (n *numbers) find(text []byte) (uint64, bool) {

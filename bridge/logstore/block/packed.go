@@ -109,6 +109,7 @@ func (c *coder) putPacked(dst []byte, v *values, p *pack) []byte {
 
 type packedTexts struct {
 	pack
+	letter  [maxAlphabet]byte // The alphabet, for any number of bits.
 	columns [][]uint64
 }
 
@@ -130,19 +131,10 @@ func (r *reader) packed(n int) texts {
 		}
 	}
 	t.bits = bits.Len(uint(len(t.alphabet) - 1))
-	for w := range t.words() {
-		column := r.ints(n)
-		letters := len(t.word(w))
-		for _, x := range column {
-			for range letters {
-				if x&(1<<t.bits-1) >= uint64(len(t.alphabet)) {
-					r.fail()
-				}
-				x >>= t.bits
-			}
-		}
-		t.columns = append(t.columns, column)
+	for range t.words() {
+		t.columns = append(t.columns, r.ints(n))
 	}
+	copy(t.letter[:], t.alphabet)
 	if r.failed {
 		return constTexts(nil)
 	}
@@ -157,7 +149,7 @@ func (t *packedTexts) append(dst []byte, i int) []byte {
 	for w, column := range t.columns {
 		x, at := column[i], t.word(w)
 		for _, k := range slices.Backward(at) {
-			text[k] = t.alphabet[x&(1<<t.bits-1)]
+			text[k] = t.letter[x&(1<<t.bits-1)]
 			x >>= t.bits
 		}
 	}
@@ -165,13 +157,13 @@ func (t *packedTexts) append(dst []byte, i int) []byte {
 	return dst
 }
 
-func (t *packedTexts) may(run []byte, fold bool) bool {
+func (t *packedTexts) may(r run) bool {
 	has := func(b byte) bool { return bytes.IndexByte(t.alphabet, b) >= 0 || bytes.IndexByte(t.model, b) >= 0 }
-	if fold && (!isASCII(t.alphabet) || !isASCII(t.model)) {
+	if r.fold && (!isASCII(t.alphabet) || !isASCII(t.model)) {
 		return true
 	}
-	for _, b := range run {
-		if !has(b) && (!fold || b < 'a' || !has(b-'a'+'A')) {
+	for _, b := range []byte(r.text) {
+		if !has(b) && (!r.fold || b < 'a' || !has(b-'a'+'A')) {
 			return false
 		}
 	}

@@ -1,8 +1,6 @@
 package block
 
 import (
-	"bytes"
-	"regexp/syntax"
 	"slices"
 	"strings"
 
@@ -17,12 +15,22 @@ type query struct {
 	fields  []fieldTest
 }
 
-// textTest is what a text must be. run and equal only save work: match decides.
+// textTest is what a text must be. runs and equal only save work: match decides.
 type textTest struct {
 	match func(text []byte) bool
-	run   []byte   // Letters and digits that a text which matches has side by side.
-	fold  bool     // run is meant in any case.
+	runs  []run    // All of them stand in a text that matches.
 	equal []string // The texts that match, where those are few.
+}
+
+// possible reports whether a text of t can pass.
+func (q *textTest) possible(may func(run) bool) bool {
+	for _, r := range q.runs {
+		if !may(r) {
+			return false
+		}
+	}
+
+	return true
 }
 
 // fieldTest wants a field to be one of some texts.
@@ -35,14 +43,11 @@ type fieldTest struct {
 func newQuery(f *entry.Filter) *query {
 	q := &query{Filter: f}
 	if f.Pattern != nil {
-		needed := []byte(requiredLiteral(f.Pattern.String()))
-		q.pattern = &textTest{run: longestRun(needed), match: func(text []byte) bool {
-			return bytes.Contains(text, needed) && f.Pattern.Match(text)
-		}}
+		q.pattern = patternTest(f.Pattern)
 	}
 	for _, word := range f.Words {
 		q.words = append(q.words, &textTest{
-			run: longestRun([]byte(strings.ToLower(word))), fold: true,
+			runs:  runsOf(literal{strings.ToLower(word), true}),
 			match: func(text []byte) bool { return entry.HasWord(view(text), word) },
 		})
 	}
@@ -53,65 +58,6 @@ func newQuery(f *entry.Filter) *query {
 	}
 
 	return q
-}
-
-// requiredLiteral returns the longest text found that every match of a pattern
-// contains, or nothing.
-func requiredLiteral(pattern string) string {
-	parsed, err := syntax.Parse(pattern, syntax.Perl)
-	if err != nil {
-		return ""
-	}
-
-	return literalOf(parsed.Simplify())
-}
-
-func literalOf(re *syntax.Regexp) string {
-	switch re.Op {
-	case syntax.OpLiteral:
-		if re.Flags&syntax.FoldCase == 0 {
-			return string(re.Rune)
-		}
-	case syntax.OpCapture, syntax.OpPlus:
-		return literalOf(re.Sub[0])
-	case syntax.OpConcat:
-		longest := ""
-		for _, sub := range re.Sub {
-			if l := literalOf(sub); len(l) > len(longest) {
-				longest = l
-			}
-		}
-
-		return longest
-	case syntax.OpRepeat:
-		if re.Min > 0 {
-			return literalOf(re.Sub[0])
-		}
-	default:
-	}
-
-	return ""
-}
-
-// longestRun returns the longest run of ASCII letters and digits in b.
-func longestRun(b []byte) []byte {
-	var longest []byte
-	for i := 0; i < len(b); i++ {
-		start := i
-		for i < len(b) && isAlnum(b[i]) {
-			i++
-		}
-		if i-start > len(longest) {
-			longest = b[start:i]
-		}
-	}
-
-	return longest
-}
-
-// possible reports whether a text of t can pass.
-func (q *textTest) possible(t texts) bool {
-	return len(q.run) == 0 || t.may(q.run, q.fold)
 }
 
 // rowTest reports whether a row passes; a nil one lets all pass.
@@ -146,11 +92,11 @@ func (q *textTest) over(t texts) (test rowTest, same bool) {
 			return q.overNumbers(t)
 		}
 	case *lineTexts:
-		if len(q.run) > 0 && t.starts == nil {
+		if len(q.runs) > 0 && t.starts == nil {
 			return q.overLines(t, each)
 		}
 	}
-	if !q.possible(t) {
+	if !q.possible(t.may) {
 		return never, true
 	}
 
@@ -211,9 +157,9 @@ func (q *textTest) overNumbers(t *numbers) (rowTest, bool) {
 // overLines looks only at lines whose template may match.
 func (q *textTest) overLines(t *lineTexts, each rowTest) (rowTest, bool) {
 	pass := make([]bool, len(t.templates)+1)
-	pass[0] = q.possible(t.rare)
+	pass[0] = q.possible(t.rare.may)
 	for i := range t.templates {
-		pass[i+1] = t.templates[i].may(q.run, q.fold)
+		pass[i+1] = q.possible(t.templates[i].may)
 	}
 	if !slices.Contains(pass, true) {
 		return never, true

@@ -16,8 +16,8 @@ func (b *Block) Each(ctx context.Context, fn func(seq uint64, e *entry.Entry) er
 	var e entry.Entry
 	var buf []byte
 	for i := range chunks {
-		cr, err := b.open(&chunks[i])
-		if err != nil {
+		cr := b.open(&chunks[i])
+		if err := cr.needSeqs(); err != nil {
 			return err
 		}
 		for row := range cr.rows {
@@ -54,10 +54,7 @@ func (b *Block) Fetch(ctx context.Context, hits []Hit, fn func(i int, e *entry.E
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		cr, err := b.open(&chunks[at])
-		if err != nil {
-			return err
-		}
+		cr := b.open(&chunks[at])
 		for _, i := range wanted {
 			if buf, err = cr.fill(&e, int(hits[i].row), buf); err != nil {
 				return err

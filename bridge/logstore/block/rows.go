@@ -30,21 +30,39 @@ func (l *loaded) at(row int) int {
 	return int(l.index[row])
 }
 
-// open reads the positions of a chunk.
-func (b *Block) open(c *chunk) (*rows, error) {
-	cr := &rows{b: b, chunk: c, loaded: make([]*loaded, len(c.columns))}
-	at := c.columns[0].at
-	err := b.decode(b.columnName(columnPositions), at, func(r *reader) {
-		cr.times, cr.seqs = r.ints(c.rows), r.ints(c.rows)
-	})
-	if err != nil {
-		return nil, err
-	}
-	if int64(cr.times[0]) != c.minTime || int64(cr.times[c.rows-1]) != c.maxTime {
-		return nil, &CorruptError{b.columnName(columnPositions), at.offset, errDamaged.Error()}
+// open starts to read a chunk.
+func (b *Block) open(c *chunk) *rows {
+	return &rows{b: b, chunk: c, loaded: make([]*loaded, len(c.columns))}
+}
+
+// needTimes reads the times of the rows.
+func (cr *rows) needTimes() error {
+	err := cr.integers(&cr.times, &cr.columns[0])
+	if err == nil && (int64(cr.times[0]) != cr.minTime || int64(cr.times[cr.rows-1]) != cr.maxTime) {
+		return &CorruptError{cr.b.columnName(columnTimes), cr.columns[0].at.offset, errDamaged.Error()}
 	}
 
-	return cr, nil
+	return err
+}
+
+// needSeqs reads the numbers of the rows.
+func (cr *rows) needSeqs() error { return cr.integers(&cr.seqs, &cr.columns[1]) }
+
+func (cr *rows) integers(into *[]uint64, info *columnInfo) error {
+	if *into != nil {
+		return nil
+	}
+
+	return cr.b.decode(cr.b.columnName(info.id), info.at, func(r *reader) { *into = r.ints(cr.rows) })
+}
+
+// needPositions reads both.
+func (cr *rows) needPositions() error {
+	if err := cr.needTimes(); err != nil {
+		return err
+	}
+
+	return cr.needSeqs()
 }
 
 // column reads column i.
@@ -121,12 +139,15 @@ func (l *loaded) readRest(r *reader, n int) {
 
 // fill makes e row i of the chunk, with texts in buf, which it returns.
 func (cr *rows) fill(e *entry.Entry, row int, buf []byte) ([]byte, error) {
+	if err := cr.needTimes(); err != nil {
+		return buf, err
+	}
 	e.Time, e.Level, e.Logger, e.Message, e.Fields = int64(cr.times[row]), cr.level, "", "", e.Fields[:0]
 	buf = buf[:0]
 	start := make([]int, 0, 32)
 	for i := range cr.columns {
 		start = append(start, len(buf))
-		if i == 0 {
+		if i <= columnSeqs {
 			continue
 		}
 		l, err := cr.column(i)
@@ -138,8 +159,7 @@ func (cr *rows) fill(e *entry.Entry, row int, buf []byte) ([]byte, error) {
 		}
 	}
 	start = append(start, len(buf))
-	for i := range cr.columns[1:] {
-		i++
+	for i := columnSeqs + 1; i < len(cr.columns); i++ {
 		info, l := &cr.columns[i], cr.loaded[i]
 		text := view(buf[start[i]:start[i+1]])
 		switch {

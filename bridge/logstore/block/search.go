@@ -167,16 +167,13 @@ func (b *Block) searchChunk(ctx context.Context, s *Search, q *query, c *chunk, 
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	cr, err := b.open(c)
-	if err != nil {
-		return nil, err
-	}
-	first, last := cr.within(s, hits)
-	if first >= last {
-		return nil, nil
-	}
+	cr := b.open(c)
 	tests, none, err := cr.tests(q)
 	if err != nil || none {
+		return nil, err
+	}
+	first, last, err := cr.within(s, hits)
+	if err != nil {
 		return nil, err
 	}
 	var found []Hit
@@ -191,6 +188,9 @@ func (b *Block) searchChunk(ctx context.Context, s *Search, q *query, c *chunk, 
 			row = last - 1 - n
 		}
 		if passes(tests, row) {
+			if err := cr.needPositions(); err != nil {
+				return nil, err
+			}
 			found = append(found, Hit{Position: cr.at(row), row: uint32(row)})
 		}
 	}
@@ -210,19 +210,16 @@ func passes(tests []rowTest, row int) bool {
 
 // within returns the rows that are within the time bounds, beyond After, and better
 // than the worst hit where there are enough.
-func (cr *rows) within(s *Search, hits []Hit) (first, last int) {
-	n := cr.rows
-	search := func(from int, is func(p entry.Position) bool) int {
-		return from + sort.Search(n-from, func(i int) bool { return is(cr.at(from + i)) })
-	}
-	first = search(0, func(p entry.Position) bool { return p.Time >= s.Filter.From })
-	last = n
-	if until := s.Filter.Until; until != 0 {
-		last = search(first, func(p entry.Position) bool { return p.Time >= until })
-	}
-	// Rows from one on that are at or beyond p, in ascending order.
-	from := func(p entry.Position, included bool) int {
-		return search(0, func(x entry.Position) bool { return x.Compare(p) > 0 || included && x == p })
+func (cr *rows) within(s *Search, hits []Hit) (first, last int, err error) {
+	first, last = 0, cr.rows
+	if f := s.Filter; !f.InTime(cr.minTime) || !f.InTime(cr.maxTime) {
+		if err := cr.needTimes(); err != nil {
+			return 0, 0, err
+		}
+		first = sort.Search(last, func(i int) bool { return int64(cr.times[i]) >= f.From })
+		if f.Until != 0 {
+			last = sort.Search(last, func(i int) bool { return int64(cr.times[i]) >= f.Until })
+		}
 	}
 	var worst *entry.Position
 	if len(hits) > 0 && len(hits) == s.Limit {
@@ -232,14 +229,20 @@ func (cr *rows) within(s *Search, hits []Hit) (first, last int) {
 	if s.Newest {
 		low, high = high, low
 	}
-	if low != nil {
-		first = max(first, from(*low, false))
+	if low != nil && low.Time >= cr.minTime {
+		if err := cr.needPositions(); err != nil {
+			return 0, 0, err
+		}
+		first = max(first, sort.Search(cr.rows, func(i int) bool { return cr.at(i).Compare(*low) > 0 }))
 	}
-	if high != nil {
-		last = min(last, from(*high, true))
+	if high != nil && high.Time <= cr.maxTime {
+		if err := cr.needPositions(); err != nil {
+			return 0, 0, err
+		}
+		last = min(last, sort.Search(cr.rows, func(i int) bool { return cr.at(i).Compare(*high) >= 0 }))
 	}
 
-	return first, last
+	return first, last, nil
 }
 
 // merge returns the best of two ordered lists.

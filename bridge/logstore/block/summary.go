@@ -132,7 +132,7 @@ func (r *reader) directory(s *summary) []chunk {
 			}
 			c.columns = append(c.columns, i)
 		}
-		if r.failed || len(c.columns) == 0 || c.columns[0].id != columnPositions {
+		if r.failed || len(c.columns) < 2 || c.columns[0].id != columnTimes || c.columns[1].id != columnSeqs {
 			r.fail()
 
 			return nil

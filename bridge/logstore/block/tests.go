@@ -70,6 +70,9 @@ func (cr *rows) field(q *fieldTest) (rowTest, bool, error) {
 
 		return test, same, nil
 	case "timestamp":
+		if err := cr.needTimes(); err != nil {
+			return nil, false, err
+		}
 		var text []byte
 
 		return func(row int) bool {

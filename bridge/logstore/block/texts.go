@@ -3,6 +3,7 @@ package block
 import (
 	"bytes"
 	"encoding/binary"
+	"slices"
 )
 
 // values are the texts of a column: ranges of one buffer.
@@ -148,10 +149,9 @@ func (d *dictionary) take() (*values, []uint64) {
 type texts interface {
 	// append appends text i.
 	append(dst []byte, i int) []byte
-	// may reports whether run, which is of ASCII letters and digits, can stand in one
-	// of the texts, or in one in lower case if fold is set. It may be wrong only by
+	// may reports whether r can stand in one of the texts. It may be wrong only by
 	// saying yes.
-	may(run []byte, fold bool) bool
+	may(r run) bool
 }
 
 // texts reads a column of n texts.
@@ -181,17 +181,7 @@ func (r *reader) texts(n int) texts {
 type constTexts []byte
 
 func (t constTexts) append(dst []byte, _ int) []byte { return append(dst, t...) }
-
-func (t constTexts) may(run []byte, fold bool) bool { return mayContain(t, run, fold) }
-
-// mayContain reports whether text, or text in lower case, may contain run.
-func mayContain(text, run []byte, fold bool) bool {
-	if !fold {
-		return bytes.Contains(text, run)
-	}
-	// Lower case can turn other letters into ASCII ones.
-	return bytes.Contains(bytes.ToLower(text), run)
-}
+func (t constTexts) may(r run) bool                  { return r.mayBeIn(t) }
 
 type dictTexts struct {
 	distinct [][]byte
@@ -200,15 +190,7 @@ type dictTexts struct {
 
 func (t *dictTexts) append(dst []byte, i int) []byte { return append(dst, t.distinct[t.codes[i]]...) }
 
-func (t *dictTexts) may(run []byte, fold bool) bool {
-	for _, text := range t.distinct {
-		if mayContain(text, run, fold) {
-			return true
-		}
-	}
-
-	return false
-}
+func (t *dictTexts) may(r run) bool { return slices.ContainsFunc(t.distinct, r.mayBeIn) }
 
 func (r *reader) dict(n int) texts {
 	count := r.count(maxDistinct)
@@ -257,9 +239,7 @@ func (t *rawTexts) get(i int) []byte {
 }
 
 func (t *rawTexts) append(dst []byte, i int) []byte { return append(dst, t.get(i)...) }
-func (t *rawTexts) may(run []byte, fold bool) bool {
-	return fold && len(t.blob) > 0 || bytes.Contains(t.blob, run)
-}
+func (t *rawTexts) may(r run) bool                  { return r.mayBeIn(t.blob) }
 
 func (r *reader) raw(n int) texts {
 	ends := r.ints(n)
