@@ -73,8 +73,8 @@ func Open(r io.ReaderAt, size int64, opt Options) (*Block, error) {
 		return nil, &CorruptError{"footer", footerAt, fmt.Sprintf("the block has %d bytes, not %d", size, binary.LittleEndian.Uint64(footer[12:]))}
 	}
 	at := place{int64(binary.LittleEndian.Uint64(footer[:])), int(binary.LittleEndian.Uint32(footer[8:]))}
-	err := b.decode("summary", at, func(r *reader) {
-		inner := newReader(r.blob())
+	err := b.decode("summary", at, &memory{}, func(r *reader) {
+		inner := newReader(r.blob(), r.memory)
 		b.summary = inner.summary()
 		r.failed = r.failed || inner.failed
 	})
@@ -93,12 +93,12 @@ func Open(r io.ReaderAt, size int64, opt Options) (*Block, error) {
 func (b *Block) Info() *Info { return &b.info }
 
 // decode reads a section and takes it apart.
-func (b *Block) decode(name string, at place, take func(r *reader)) error {
-	body, err := b.section(name, at)
+func (b *Block) decode(name string, at place, m *memory, take func(r *reader)) error {
+	body, err := b.section(name, at, m)
 	if err != nil {
 		return err
 	}
-	r := newReader(body)
+	r := newReader(body, m)
 	if take(r); r.failed || len(r.b) > 0 {
 		return &CorruptError{name, at.offset, errDamaged.Error()}
 	}
@@ -111,8 +111,10 @@ func (b *Block) directory() ([]chunk, error) {
 	if known := b.chunks.Load(); known != nil {
 		return *known, nil
 	}
+	m := memories.Get().(*memory)
+	defer m.release()
 	var chunks []chunk
-	if err := b.decode("directory", b.summary.directory, func(r *reader) { chunks = r.directory(&b.summary) }); err != nil {
+	if err := b.decode("directory", b.summary.directory, m, func(r *reader) { chunks = r.directory(&b.summary) }); err != nil {
 		return nil, err
 	}
 	b.chunks.Store(&chunks)

@@ -127,7 +127,7 @@ func (r *reader) blob() []byte {
 	if !r.allows(size) {
 		return nil
 	}
-	b, err := unzstd().DecodeAll(packed, make([]byte, 0, size))
+	b, err := unzstd().DecodeAll(packed, r.memory.bytes.take(size)[:0])
 	if err != nil || len(b) != size {
 		r.fail()
 

@@ -29,7 +29,7 @@ func TestIntsComeBack(t *testing.T) {
 			for i := range v {
 				v[i] = next(i)
 			}
-			r := newReader(c.putInts(nil, v))
+			r := newReader(c.putInts(nil, v), &memory{})
 			if got := r.ints(n); r.failed || len(r.b) > 0 || !slices.Equal(got, v) {
 				t.Errorf("%s: %d numbers do not come back", name, n)
 			}
@@ -121,7 +121,7 @@ func FuzzTexts(f *testing.F) {
 	}
 	f.Fuzz(func(_ *testing.T, data []byte, n uint16) {
 		count := int(n) % (maxRows + 1)
-		r := newReader(data)
+		r := newReader(data, &memory{})
 		column := r.texts(count)
 		if r.failed {
 			return
@@ -155,7 +155,7 @@ func FuzzColumn(f *testing.F) {
 		if v.len() > maxRows {
 			return
 		}
-		r := newReader(newCoder().putTexts(nil, &v, allowDict|allowTemplate))
+		r := newReader(newCoder().putTexts(nil, &v, allowDict|allowTemplate), &memory{})
 		column := r.texts(v.len())
 		if r.failed || len(r.b) > 0 {
 			t.Fatal("does not decode")
@@ -184,10 +184,10 @@ func FuzzDirectory(f *testing.F) {
 	s := summary{info: Info{MaxTime: 9, Rows: 3, Counts: []Count{{"a", 1, 3}}}, names: []fieldName{{"x", true}}}
 	f.Add(s.append(nil))
 	f.Fuzz(func(_ *testing.T, data []byte) {
-		r := newReader(data)
+		r := newReader(data, &memory{})
 		if got := r.summary(); !r.failed {
-			newReader(data).directory(&got)
+			newReader(data, &memory{}).directory(&got)
 		}
-		newReader(data).directory(&s)
+		newReader(data, &memory{}).directory(&s)
 	})
 }

@@ -49,6 +49,7 @@ func (b *Block) countChunk(ctx context.Context, s *Search, q *query, c *chunk, f
 		return nil
 	}
 	cr := b.open(c)
+	defer cr.close()
 	tests, none, err := cr.tests(q)
 	if err != nil || none {
 		return err

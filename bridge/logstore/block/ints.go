@@ -121,8 +121,11 @@ func (r *reader) ints(n int) []uint64 {
 	if r.failed || !r.allows(8*n) {
 		return nil
 	}
-	v := make([]uint64, n)
+	v := r.memory.numbers.take(n)
 	u := v[n-count:]
+	if width == 0 {
+		clear(u)
+	}
 	for k := range width {
 		r.plane(u, 8*k)
 	}
@@ -207,12 +210,16 @@ func (c *coder) packPlane(plane []byte) (mode byte, packed []byte) {
 	return mode, packed
 }
 
-// plane reads a plane of len(into) bytes and adds each at its place, shifted.
+// plane reads a plane of len(into) bytes. The one that is not shifted sets the
+// numbers, the others are added.
 func (r *reader) plane(into []uint64, shift int) {
 	var plane []byte
 	switch mode := r.byte(); mode {
 	case planeConst:
 		b := uint64(r.byte()) << shift
+		if shift == 0 {
+			clear(into)
+		}
 		for i := range into {
 			into[i] |= b
 		}
@@ -231,6 +238,14 @@ func (r *reader) plane(into []uint64, shift int) {
 	}
 	if len(plane) != len(into) {
 		r.fail()
+
+		return
+	}
+	into = into[:len(plane)]
+	if shift == 0 {
+		for i, b := range plane {
+			into[i] = uint64(b)
+		}
 
 		return
 	}

@@ -209,9 +209,8 @@ func (c *coder) putLines(dst []byte, v *values) []byte {
 }
 
 type lineTexts struct {
-	starts    []uint32 // The first line of each text, and the end; nil where each is one line.
-	codes     []uint64
-	nth       []uint32 // Of its template each line is.
+	ends      []uint64 // The line after the last of each text; nil where each is one line.
+	codes     []uint64 // The template of each line, and in the upper half which of its lines it is.
 	templates []decodedTemplate
 	rare      texts
 }
@@ -226,7 +225,7 @@ func (r *reader) lines(n int) texts {
 	total := r.count(maxLines)
 	t := &lineTexts{}
 	if r.byte() == 1 {
-		t.starts = r.starts(n, total)
+		t.ends = r.ends(n, total)
 	} else if total != n {
 		r.fail()
 	}
@@ -235,18 +234,14 @@ func (r *reader) lines(n int) texts {
 	if r.failed {
 		return constTexts(nil)
 	}
-	if !r.allows(4 * total) {
-		return constTexts(nil)
-	}
 	uses := make([]int, count+1)
-	t.nth = make([]uint32, total)
 	for i, code := range t.codes {
 		if code > uint64(count) {
 			r.fail()
 
 			return constTexts(nil)
 		}
-		t.nth[i] = uint32(uses[code])
+		t.codes[i] |= uint64(uses[code]) << 32
 		uses[code]++
 	}
 	for range count {
@@ -272,31 +267,34 @@ func (r *reader) lines(n int) texts {
 	return t
 }
 
-// starts reads how many lines each text has.
-func (r *reader) starts(n, total int) []uint32 {
-	perText := r.ints(n)
-	starts := make([]uint32, 1, n+1)
+// ends reads how many lines each text has, and returns where they end.
+func (r *reader) ends(n, total int) []uint64 {
+	ends := r.ints(n)
 	sum := uint64(0)
-	for _, count := range perText {
+	for i, count := range ends {
 		if count > uint64(total) {
 			r.fail()
 		}
 		sum += count
-		starts = append(starts, uint32(sum))
+		ends[i] = sum
 	}
 	if sum != uint64(total) {
 		r.fail()
 	}
 
-	return starts
+	return ends
 }
 
 func (t *lineTexts) append(dst []byte, i int) []byte {
-	if t.starts == nil {
+	if t.ends == nil {
 		return t.line(dst, i)
 	}
-	for k := t.starts[i]; k < t.starts[i+1]; k++ {
-		if k > t.starts[i] {
+	first := uint64(0)
+	if i > 0 {
+		first = t.ends[i-1]
+	}
+	for k := first; k < t.ends[i]; k++ {
+		if k > first {
 			dst = append(dst, '\n')
 		}
 		dst = t.line(dst, int(k))
@@ -306,7 +304,7 @@ func (t *lineTexts) append(dst []byte, i int) []byte {
 }
 
 func (t *lineTexts) line(dst []byte, k int) []byte {
-	code, nth := t.codes[k], int(t.nth[k])
+	code, nth := uint32(t.codes[k]), int(t.codes[k]>>32)
 	if code == 0 {
 		return t.rare.append(dst, nth)
 	}

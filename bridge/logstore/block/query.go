@@ -92,7 +92,7 @@ func (q *textTest) over(t texts) (test rowTest, same bool) {
 			return q.overNumbers(t)
 		}
 	case *lineTexts:
-		if len(q.runs) > 0 && t.starts == nil {
+		if len(q.runs) > 0 && t.ends == nil {
 			return q.overLines(t, each)
 		}
 	}
@@ -165,5 +165,5 @@ func (q *textTest) overLines(t *lineTexts, each rowTest) (rowTest, bool) {
 		return never, true
 	}
 
-	return func(i int) bool { return pass[t.codes[i]] && each(i) }, false
+	return func(i int) bool { return pass[uint32(t.codes[i])] && each(i) }, false
 }

@@ -13,23 +13,33 @@ func (b *Block) Each(ctx context.Context, fn func(seq uint64, e *entry.Entry) er
 	if err != nil {
 		return err
 	}
-	var e entry.Entry
-	var buf []byte
 	for i := range chunks {
-		cr := b.open(&chunks[i])
-		if err := cr.needSeqs(); err != nil {
+		if err := b.eachOf(ctx, &chunks[i], fn); err != nil {
 			return err
 		}
-		for row := range cr.rows {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			if buf, err = cr.fill(&e, row, buf); err != nil {
-				return err
-			}
-			if err := fn(cr.seqs[row], &e); err != nil {
-				return err
-			}
+	}
+
+	return nil
+}
+
+func (b *Block) eachOf(ctx context.Context, c *chunk, fn func(seq uint64, e *entry.Entry) error) error {
+	cr := b.open(c)
+	defer cr.close()
+	if err := cr.needSeqs(); err != nil {
+		return err
+	}
+	var e entry.Entry
+	var buf []byte
+	for row := range cr.rows {
+		err := ctx.Err()
+		if err != nil {
+			return err
+		}
+		if buf, err = cr.fill(&e, row, buf); err != nil {
+			return err
+		}
+		if err := fn(cr.seqs[row], &e); err != nil {
+			return err
 		}
 	}
 
@@ -48,20 +58,30 @@ func (b *Block) Fetch(ctx context.Context, hits []Hit, fn func(i int, e *entry.E
 	for i, h := range hits {
 		byChunk[h.chunk] = append(byChunk[h.chunk], i)
 	}
-	var e entry.Entry
-	var buf []byte
 	for at, wanted := range byChunk {
-		if err := ctx.Err(); err != nil {
+		if err := b.fetchOf(ctx, &chunks[at], hits, wanted, fn); err != nil {
 			return err
 		}
-		cr := b.open(&chunks[at])
-		for _, i := range wanted {
-			if buf, err = cr.fill(&e, int(hits[i].row), buf); err != nil {
-				return err
-			}
-			if err := fn(i, &e); err != nil {
-				return err
-			}
+	}
+
+	return nil
+}
+
+func (b *Block) fetchOf(ctx context.Context, c *chunk, hits []Hit, wanted []int, fn func(i int, e *entry.Entry) error) error {
+	cr := b.open(c)
+	defer cr.close()
+	var e entry.Entry
+	var buf []byte
+	for _, i := range wanted {
+		err := ctx.Err()
+		if err != nil {
+			return err
+		}
+		if buf, err = cr.fill(&e, int(hits[i].row), buf); err != nil {
+			return err
+		}
+		if err := fn(i, &e); err != nil {
+			return err
 		}
 	}
 

@@ -12,6 +12,7 @@ type rows struct {
 	*chunk
 	positions
 	loaded []*loaded // By their order in chunk.columns; nil is not read yet.
+	memory *memory
 }
 
 // loaded is a column in memory.
@@ -30,16 +31,18 @@ func (l *loaded) at(row int) int {
 	return int(l.index[row])
 }
 
-// open starts to read a chunk.
+// open starts to read a chunk. What is read holds until close.
 func (b *Block) open(c *chunk) *rows {
-	return &rows{b: b, chunk: c, loaded: make([]*loaded, len(c.columns))}
+	return &rows{b: b, chunk: c, loaded: make([]*loaded, len(c.columns)), memory: memories.Get().(*memory)}
 }
+
+func (cr *rows) close() { cr.memory.release() }
 
 // needTimes reads the times of the rows.
 func (cr *rows) needTimes() error {
 	err := cr.integers(&cr.times, &cr.columns[0])
 	if err == nil && (int64(cr.times[0]) != cr.minTime || int64(cr.times[cr.rows-1]) != cr.maxTime) {
-		return &CorruptError{cr.b.columnName(columnTimes), cr.columns[0].at.offset, errDamaged.Error()}
+		return &CorruptError{cr.b.columnName(columnTimes), int64(cr.columns[0].offset), errDamaged.Error()}
 	}
 
 	return err
@@ -53,7 +56,7 @@ func (cr *rows) integers(into *[]uint64, info *columnInfo) error {
 		return nil
 	}
 
-	return cr.b.decode(cr.b.columnName(info.id), info.at, func(r *reader) { *into = r.ints(cr.rows) })
+	return cr.b.decode(cr.b.columnName(info.id), info.place(), cr.memory, func(r *reader) { *into = r.ints(cr.rows) })
 }
 
 // needPositions reads both.
@@ -71,9 +74,9 @@ func (cr *rows) column(i int) (*loaded, error) {
 		return cr.loaded[i], nil
 	}
 	info, l := &cr.columns[i], &loaded{}
-	if info.at.size == 0 {
+	if info.size == 0 {
 		l.texts = constTexts(info.inline)
-	} else if err := cr.b.decode(cr.b.columnName(info.id), info.at, func(r *reader) { l.read(r, info, cr.rows) }); err != nil {
+	} else if err := cr.b.decode(cr.b.columnName(info.id), info.place(), cr.memory, func(r *reader) { l.read(r, info, cr.rows) }); err != nil {
 		return nil, err
 	}
 	cr.loaded[i] = l
@@ -95,7 +98,7 @@ func (l *loaded) read(r *reader, info *columnInfo, n int) {
 
 // readIndex reads which rows have a text and returns how many have.
 func (l *loaded) readIndex(r *reader, n int) int {
-	words := make([]uint64, (n+7)/8)
+	words := r.memory.numbers.take((n + 7) / 8)
 	r.plane(words, 0)
 	l.index = make([]int32, n)
 	count := 0

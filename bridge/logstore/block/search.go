@@ -109,6 +109,8 @@ func (b *Block) hasField(f *fieldTest) (bool, error) {
 		return true, nil
 	}
 	bind := nameHash(f.name)
+	m := memories.Get().(*memory)
+	defer m.release()
 	for _, value := range f.equal {
 		if len(value) > maxFiltered {
 			return true, nil
@@ -118,7 +120,7 @@ func (b *Block) hasField(f *fieldTest) (bool, error) {
 		}
 		h := fieldHash(bind, []byte(value))
 		at := pageOf(h, b.pages)
-		page, err := b.section("filter "+strconv.Itoa(at), place{b.filter.offset + int64(at)*int64(b.filter.size), b.filter.size})
+		page, err := b.section("filter "+strconv.Itoa(at), place{b.filter.offset + int64(at)*int64(b.filter.size), b.filter.size}, m)
 		if err != nil {
 			return false, err
 		}
@@ -168,6 +170,7 @@ func (b *Block) searchChunk(ctx context.Context, s *Search, q *query, c *chunk, 
 		return nil, err
 	}
 	cr := b.open(c)
+	defer cr.close()
 	tests, none, err := cr.tests(q)
 	if err != nil || none {
 		return nil, err

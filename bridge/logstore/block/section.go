@@ -41,7 +41,7 @@ const (
 	footerSize = 24
 	sumSize    = 4
 	maxSection = 64 << 20
-	maxBlock   = 1 << 40
+	maxBlock   = 1<<32 - 1
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -69,12 +69,12 @@ type place struct {
 	size   int
 }
 
-// section reads one, verified and decrypted.
-func (b *Block) section(name string, at place) ([]byte, error) {
+// section reads one, verified and decrypted. It holds until m is released.
+func (b *Block) section(name string, at place, m *memory) ([]byte, error) {
 	if at.size < sumSize || at.size > maxSection || at.offset < headerSize || at.offset+int64(at.size) > b.size-footerSize {
 		return nil, &CorruptError{name, at.offset, "lies outside of the block"}
 	}
-	raw := make([]byte, at.size)
+	raw := m.bytes.take(at.size)
 	if err := readAt(b.r, raw, at.offset); err != nil {
 		return nil, fmt.Errorf("read %s of log block: %w", name, err)
 	}
@@ -85,7 +85,7 @@ func (b *Block) section(name string, at place) ([]byte, error) {
 	if b.opt.Cipher == nil {
 		return body, nil
 	}
-	plain, err := b.opt.Cipher.Open(body[:0:0], body, additional(b.header[:], at.offset))
+	plain, err := b.opt.Cipher.Open(m.bytes.take(len(body))[:0], body, additional(b.header[:], at.offset))
 	if err != nil {
 		return nil, &CorruptError{name, at.offset, "does not decrypt: " + err.Error()}
 	}

@@ -94,14 +94,17 @@ type chunk struct {
 	columns          []columnInfo
 }
 
-// columnInfo says where a column is, or, without a place, what all its texts are.
+// columnInfo says where a column is, or, if its size is 0, what all its texts are.
+// Blocks that stay open keep one for each column: it is small.
 type columnInfo struct {
-	id     uint32
-	kind   entry.Kind
-	sparse bool
-	inline []byte
-	at     place
+	inline       string
+	offset, size uint32
+	id           uint32
+	kind         entry.Kind
+	sparse       bool
 }
+
+func (c *columnInfo) place() place { return place{int64(c.offset), int(c.size)} }
 
 // directory reads the chunks of a block with that summary.
 func (r *reader) directory(s *summary) []chunk {
@@ -122,10 +125,10 @@ func (r *reader) directory(s *summary) []chunk {
 			flags := r.byte()
 			i.kind, i.sparse = entry.Kind(flags&columnKind), flags&columnSparse != 0
 			if flags&columnInline != 0 {
-				i.inline = r.text()
+				i.inline = string(r.text())
 			} else {
-				i.at = place{offset, r.count(maxSection)}
-				offset += int64(i.at.size)
+				i.offset, i.size = uint32(offset), uint32(r.count(maxSection))
+				offset += int64(i.size)
 			}
 			if i.kind >= entry.Kinds || flags&^(columnFlagSet|columnKind) != 0 {
 				r.fail()

@@ -12,15 +12,19 @@ var errDamaged = errors.New("does not decode")
 // look at failed once, before they use what they read.
 type reader struct {
 	b      []byte
-	memory int // That decoding may still take.
+	budget int // The memory that decoding may still take.
+	memory *memory
 	failed bool
 }
 
-func newReader(section []byte) *reader { return &reader{b: section, memory: budget(len(section))} }
+// newReader returns a reader of a section. What it decodes holds until m is released.
+func newReader(section []byte, m *memory) *reader {
+	return &reader{b: section, budget: budget(len(section)), memory: m}
+}
 
 // allows accounts for memory and fails where it is too much.
 func (r *reader) allows(bytes int) bool {
-	if r.memory -= bytes; r.memory < 0 {
+	if r.budget -= bytes; r.budget < 0 {
 		r.fail()
 	}
 
