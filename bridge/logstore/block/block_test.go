@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"sync"
 	"testing"
 
 	"llmwatch/bridge/logstore/block"
@@ -115,15 +116,21 @@ func texts(entries []kept) []string {
 // fetch returns what a search finds, in its order.
 func fetch(t testing.TB, b *block.Block, s block.Search) []string {
 	t.Helper()
-	hits, err := b.Search(t.Context(), s)
+	list, err := ask(t.Context(), b, s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(hits) == 0 {
-		return nil
+
+	return list
+}
+
+func ask(ctx context.Context, b *block.Block, s block.Search) ([]string, error) {
+	hits, err := b.Search(ctx, s)
+	if err != nil || len(hits) == 0 {
+		return nil, err
 	}
 	list := make([]string, len(hits))
-	err = b.Fetch(t.Context(), hits, func(i int, e *entry.Entry) error {
+	err = b.Fetch(ctx, hits, func(i int, e *entry.Entry) error {
 		k := keep(hits[i].Seq, e)
 		list[i] = k.String()
 		if e.Time != hits[i].Time {
@@ -132,11 +139,8 @@ func fetch(t testing.TB, b *block.Block, s block.Search) []string {
 
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
 
-	return list
+	return list, err
 }
 
 func TestHistogramCountsLikeAPlainScan(t *testing.T) {
@@ -289,7 +293,7 @@ func TestACancelledQuestionIsNotAnswered(t *testing.T) {
 
 func TestPlatformAndSocialLogs(t *testing.T) {
 	for name, src := range map[string]loggen.Source{"platform": loggen.NewPlatform(1, loggen.Start), "social": loggen.NewSocial(1, loggen.Start)} {
-		entries := make([]kept, 20_000)
+		entries := make([]kept, 10_000)
 		var e entry.Entry
 		for i := range entries {
 			src.Next(&e)
@@ -299,4 +303,23 @@ func TestPlatformAndSocialLogs(t *testing.T) {
 		t.Logf("%s: %.2f bytes a line", name, float64(len(data))/float64(len(entries)))
 		requireSame(t, 0, b, entries)
 	}
+}
+
+func TestSeveralMayAskAtOnce(t *testing.T) {
+	w := newWorld(3)
+	entries := w.entries(2000)
+	b, _ := seal(t, block.Options{}, entries)
+	var wait sync.WaitGroup
+	for range 4 {
+		s := block.Search{Filter: w.filter(entries), Limit: 100}
+		want := texts(naive(entries, s))
+		wait.Go(func() {
+			for range 5 {
+				if got, err := ask(t.Context(), b, s); err != nil || !slices.Equal(got, want) {
+					t.Errorf("%+v: got %d entries, want %d; %v", *s.Filter, len(got), len(want), err)
+				}
+			}
+		})
+	}
+	wait.Wait()
 }

@@ -44,13 +44,13 @@ func parseNumbers(v *values) (n numbers, ok bool) {
 	for i := range n.v {
 		text := v.get(i)
 		if len(text) == 0 || text[len(text)-1] > '9' || len(text) > maxDigits+2 {
-			return n, false
+			return numbers{}, false
 		}
 		after := 0
 		if point := bytes.IndexByte(text, '.'); point >= 0 {
 			after = len(text) - point - 1
 			if after == 0 || after > maxScale {
-				return n, false
+				return numbers{}, false
 			}
 		}
 		possible[styleFixed] = possible[styleFixed] && (fraction < 0 || fraction == after)
@@ -63,12 +63,12 @@ func parseNumbers(v *values) (n numbers, ok bool) {
 	for n.style = 0; n.style < styles && !possible[n.style]; n.style++ {
 	}
 	if n.style == styles {
-		return n, false
+		return numbers{}, false
 	}
 	for i := range n.v {
 		x, ok := parseNumber(v.get(i), n.scale)
 		if !ok {
-			return n, false
+			return numbers{}, false
 		}
 		n.v[i] = uint64(x) ^ 1<<63
 	}

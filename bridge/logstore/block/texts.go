@@ -3,6 +3,7 @@ package block
 import (
 	"bytes"
 	"encoding/binary"
+	"math/bits"
 	"slices"
 )
 
@@ -49,17 +50,21 @@ func (c *coder) putTexts(dst []byte, v *values, may allowed) []byte {
 	if isConst(v) {
 		return putText(append(dst, textConst), v.get(0))
 	}
-	if may&allowDict != 0 && c.dict.fill(v) {
-		distinct, codes := c.dict.take()
-		dst = binary.AppendUvarint(append(dst, textDict), uint64(distinct.len()))
-		dst = c.putTexts(dst, distinct, 0)
-
-		return c.putInts(dst, codes)
+	repeats := may&allowDict != 0 && c.dict.fill(v)
+	if repeats && c.dict.distinct.len()*16 <= v.len() {
+		return c.putDict(dst)
 	}
-	if n, ok := parseNumbers(v); ok {
+	n, numeric := parseNumbers(v)
+	var p *pack
+	if !numeric {
+		p = packing(v)
+	}
+	switch {
+	case repeats && c.dict.pays(v, n, p):
+		return c.putDict(dst)
+	case numeric:
 		return c.putNumbers(dst, n)
-	}
-	if p := packing(v); p != nil {
+	case p != nil:
 		return c.putPacked(dst, v, p)
 	}
 	if may&allowTemplate != 0 && c.lines.split(v) {
@@ -67,6 +72,13 @@ func (c *coder) putTexts(dst []byte, v *values, may allowed) []byte {
 	}
 
 	return c.putRaw(append(dst, textRaw), v)
+}
+
+func (c *coder) putDict(dst []byte) []byte {
+	distinct, codes := &c.dict.distinct, c.dict.codes // Encoding these needs no other dictionary.
+	dst = binary.AppendUvarint(append(dst, textDict), uint64(distinct.len()))
+
+	return c.putInts(c.putTexts(dst, distinct, 0), codes)
 }
 
 func isConst(v *values) bool {
@@ -102,7 +114,7 @@ const maxDistinct = 1 << 12
 
 // fill reports whether v has few enough distinct texts for a dictionary.
 func (d *dictionary) fill(v *values) bool {
-	limit := min(v.len()/4, maxDistinct)
+	limit := min(v.len()/2, maxDistinct)
 	if limit < 2 {
 		return false
 	}
@@ -137,12 +149,24 @@ func (d *dictionary) fill(v *values) bool {
 	return true
 }
 
-// take hands over what fill found; the dictionary starts anew, because the distinct
-// texts are encoded by the coder that it belongs to.
-func (d *dictionary) take() (*values, []uint64) {
-	distinct, codes := d.distinct, d.codes
+// pays reports whether the dictionary of v is likely shorter than v as numbers, or
+// packed as p, or compressed.
+func (d *dictionary) pays(v *values, n numbers, p *pack) bool {
+	total := 0 // Bits.
+	switch {
+	case len(n.v) > 0:
+		_, _, total = spread(n.v)
+	case p != nil:
+		total = v.len() * len(p.varies) * p.bits
+	default:
+		for _, s := range v.at {
+			total += int(s.size) * 8 / 3
+		}
+	}
+	distinct := d.distinct.len()
+	each := total / v.len()
 
-	return &distinct, codes
+	return distinct*each+v.len()*bits.Len(uint(distinct-1)) < total
 }
 
 // texts is a decoded column, or what is needed to make its texts one by one.
