@@ -19,6 +19,7 @@ func (w *Writer) writeGroup(o *output, g *group) error {
 			return err
 		}
 		columns.constant(columnLogger, entry.String, []byte(g.logger))
+		w.coder.siblings = g.siblings(columns.count+1, first, last)
 		for i := range g.columns {
 			id, kind := uint32(columnMessage), entry.String
 			if i > 0 {
@@ -33,12 +34,26 @@ func (w *Writer) writeGroup(o *output, g *group) error {
 			if err := columns.add(id, kind, &v, nil, n); err != nil {
 				return err
 			}
+			w.coder.siblings = nil // The message alone refers to others.
 		}
 		columns.end()
 		first = last
 	}
 
 	return nil
+}
+
+// siblings returns the fields that vary in those rows, for the message before them.
+// The first field's place in the directory is index.
+func (g *group) siblings(index, first, last int) []sibling {
+	var list []sibling
+	for i := range g.fields {
+		if column := &g.columns[1+i]; len(column.at) > 0 {
+			list = append(list, sibling{index + i, values{column.buf, column.at[first:last]}})
+		}
+	}
+
+	return list
 }
 
 // chunkEnd returns the row after the last of the chunk that begins at first.

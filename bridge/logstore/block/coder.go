@@ -19,6 +19,7 @@ type coder struct {
 	encoder        *zstd.Encoder
 	lines          lines
 	dict           dictionary
+	siblings       []sibling // Of the column that is encoded.
 }
 
 func newCoder() *coder {

@@ -176,6 +176,7 @@ func (c *coder) putLines(dst []byte, v *values) []byte {
 			kept[t.code] = t
 		}
 	}
+	rows := make([][]uint32, len(l.templates)+1) // Of each template, where lines are rows.
 	count := 0
 	for code := 1; code < len(kept) && kept[code] != nil; code++ {
 		count++
@@ -189,6 +190,9 @@ func (c *coder) putLines(dst []byte, v *values) []byte {
 		if t.code == 0 {
 			rare.at = append(rare.at, l.text[i])
 		} else {
+			if !l.multi {
+				rows[t.code] = append(rows[t.code], uint32(i))
+			}
 			for k := range t.variables {
 				column := &columns[first[t.code]+k]
 				column.at = append(column.at, l.variables[next+k])
@@ -200,12 +204,85 @@ func (c *coder) putLines(dst []byte, v *values) []byte {
 	for _, t := range kept[1 : count+1] {
 		dst = putText(dst, t.text)
 	}
-	for i := range columns {
-		columns[i].buf = v.buf
-		dst = c.putTexts(dst, &columns[i], allowDict)
+	for code, t := range kept[1 : count+1] {
+		for k := range t.variables {
+			column := &columns[first[code+1]+k]
+			column.buf = v.buf
+			dst = c.putVariable(dst, column, rows[code+1])
+		}
 	}
 
 	return c.putRaw(dst, &rare)
+}
+
+// sibling is another column of the same rows. What a message says is often what a
+// field says too.
+type sibling struct {
+	index int // In the directory.
+	values
+}
+
+// putVariable appends the texts of a variable in those rows.
+func (c *coder) putVariable(dst []byte, v *values, rows []uint32) []byte {
+	if len(rows) > 0 && !isConst(v) {
+		for i := range c.siblings {
+			if s := &c.siblings[i]; s.agrees(v, rows) {
+				return binary.AppendUvarint(append(dst, textSame), uint64(s.index))
+			}
+		}
+	}
+
+	return c.putTexts(dst, v, allowDict)
+}
+
+// agrees reports whether s has the texts of v in those rows.
+func (s *sibling) agrees(v *values, rows []uint32) bool {
+	for i, row := range rows {
+		if !bytes.Equal(s.get(int(row)), v.get(i)) {
+			return false
+		}
+	}
+
+	return true
+}
+
+// sameTexts are the texts of another column in some rows.
+type sameTexts struct {
+	texts
+	rows []uint64
+}
+
+func (t *sameTexts) append(dst []byte, i int) []byte { return t.texts.append(dst, int(t.rows[i])) }
+
+// variable reads the texts of a variable of the template with that code.
+func (r *reader) variable(t *lineTexts, code, uses int) texts {
+	if len(r.b) == 0 || r.b[0] != textSame {
+		if len(r.b) > 0 && r.b[0] == textTemplate {
+			r.fail()
+		}
+
+		return r.texts(uses)
+	}
+	r.byte()
+	index := r.count(maxRows)
+	if r.sibling == nil || t.ends != nil || r.failed || !r.allows(8*uses) {
+		r.fail()
+
+		return constTexts(nil)
+	}
+	same := &sameTexts{r.sibling(index), r.memory.numbers.take(uses)[:0]}
+	for row, c := range t.codes {
+		if uint32(c) == uint32(code) {
+			same.rows = append(same.rows, uint64(row))
+		}
+	}
+	if same.texts == nil {
+		r.fail()
+
+		return constTexts(nil)
+	}
+
+	return same
 }
 
 type lineTexts struct {
@@ -254,12 +331,10 @@ func (r *reader) lines(n int) texts {
 	for i := range t.templates {
 		d := &t.templates[i]
 		for range d.literals[1:] {
-			if r.failed || len(r.b) > 0 && r.b[0] == textTemplate {
-				r.fail()
-
+			if r.failed {
 				return constTexts(nil)
 			}
-			d.variables = append(d.variables, r.texts(uses[i+1]))
+			d.variables = append(d.variables, r.variable(t, i+1, uses[i+1]))
 		}
 	}
 	t.rare = r.raw(uses[0])

@@ -175,6 +175,9 @@ func (w *world) entries(n int) []kept {
 		for _, f := range w.shapes[min(w.rng.IntN(len(w.shapes)), w.rng.IntN(len(w.shapes)))] {
 			e.Fields = append(e.Fields, f())
 		}
+		if len(e.Fields) > 0 && w.rng.IntN(2) == 0 { // Messages often say what fields say.
+			e.Message = "saw " + e.Fields[0].Value + " in " + e.Fields[len(e.Fields)-1].Value
+		}
 		list[i] = kept{uint64(i) + 1000, e}
 	}
 	if w.rng.IntN(2) == 0 {

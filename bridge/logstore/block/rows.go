@@ -1,6 +1,7 @@
 package block
 
 import (
+	"cmp"
 	"math/bits"
 
 	"llmwatch/bridge/logstore/entry"
@@ -76,12 +77,35 @@ func (cr *rows) column(i int) (*loaded, error) {
 	info, l := &cr.columns[i], &loaded{}
 	if info.size == 0 {
 		l.texts = constTexts(info.inline)
-	} else if err := cr.b.decode(cr.b.columnName(info.id), info.place(), cr.memory, func(r *reader) { l.read(r, info, cr.rows) }); err != nil {
+	} else if err := cr.read(l, info); err != nil {
 		return nil, err
 	}
 	cr.loaded[i] = l
 
 	return l, nil
+}
+
+// read reads a column that has a section.
+func (cr *rows) read(l *loaded, info *columnInfo) (err error) {
+	var siblingErr error
+	err = cr.b.decode(cr.b.columnName(info.id), info.place(), cr.memory, func(r *reader) {
+		if info.id == columnMessage {
+			r.sibling = func(index int) texts {
+				if index >= len(cr.columns) || cr.columns[index].id < columnNames || cr.columns[index].sparse {
+					return nil
+				}
+				var other *loaded
+				if other, siblingErr = cr.column(index); siblingErr != nil {
+					return nil
+				}
+
+				return other.texts
+			}
+		}
+		l.read(r, info, cr.rows)
+	})
+
+	return cmp.Or(siblingErr, err)
 }
 
 func (l *loaded) read(r *reader, info *columnInfo, n int) {

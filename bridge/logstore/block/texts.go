@@ -31,6 +31,7 @@ const (
 	textPacked               // All of one length, with few different letters.
 	textTemplate             // Lines that differ in numbers and identifiers.
 	textRaw                  // Lengths, and all the rest.
+	textSame                 // Those of another column: only variables of lines.
 )
 
 // allowed says what putTexts may try; inner columns must not nest without end.

@@ -15,6 +15,9 @@ type reader struct {
 	budget int // The memory that decoding may still take.
 	memory *memory
 	failed bool
+	// sibling returns another column of the same rows by its place in the directory;
+	// nil if there is none. It is set where that may be asked for.
+	sibling func(index int) texts
 }
 
 // newReader returns a reader of a section. What it decodes holds until m is released.
