@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -157,5 +159,35 @@ func TestAnErrorOfTheReaderEndsTheSearch(t *testing.T) {
 	enough := errors.New("enough")
 	if _, err := s.Search(t.Context(), logstore.Query{}, func(entry.Position, *entry.Entry) error { return enough }); !errors.Is(err, enough) {
 		t.Errorf("the search ended with %v", err)
+	}
+}
+
+// TestLargeResultsAreGivenInOrder has results that do not fit in memory at once
+// among small ones.
+func TestLargeResultsAreGivenInOrder(t *testing.T) {
+	s := open(t, t.TempDir(), nil, 40)
+	var all []entry.Entry
+	for i := range 100 {
+		e := entry.Entry{Time: int64(i / 3), Message: fmt.Sprint("small ", i)}
+		if i%4 == 0 {
+			e.Message = strings.Repeat(string(rune('a'+i%26)), 1<<20)
+		}
+		var b entry.Batch
+		b.Add(&e)
+		if err := s.Append(t.Context(), &b); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, e)
+	}
+	if err := s.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, oldest := range []bool{true, false} {
+		q := logstore.Query{Oldest: oldest}
+		got, _ := search(t, s, q)
+		want, _ := naive(number(1, all), q)
+		if !slices.Equal(texts(got), texts(want)) {
+			t.Errorf("%d lines are given, or in another order (oldest first: %v)", len(got), oldest)
+		}
 	}
 }
