@@ -20,12 +20,13 @@ type maintainer struct {
 	entry   entry.Entry
 	retry   time.Time // Sealing failed; not before then.
 	backoff time.Duration
-	sealed  int64 // Bytes of frames sealed since memory was last given back.
+	sealed  int64     // Bytes of frames sealed since memory was last given back.
+	last    time.Time // When something was sealed or merged last.
 }
 
 const (
 	// maxBackoff is the longest time between two attempts to seal.
-	maxBackoff = 30 * time.Second
+	maxBackoff = 10 * time.Second
 	// idleAfter is how long nothing must have been appended for what has gathered to
 	// be sealed early, and idleText from which size of it on: at rest little memory
 	// is held.
@@ -33,9 +34,12 @@ const (
 	idleText  = 1 << 20
 	// maxHeadAge bounds how long entries wait to be sealed, and the write-ahead log.
 	maxHeadAge = 30 * time.Minute
+	// writerIdle is after how long without sealing the memory of the writer is let go.
+	writerIdle = 3 * time.Second
 	// freeAfter is how much must have been sealed for memory to be given back to the
-	// system explicitly at rest.
+	// system explicitly, at rest or when nothing was sealed for calm.
 	freeAfter = 16 << 20
+	calm      = 20 * time.Second
 )
 
 func (s *Store) maintainLoop() {
@@ -64,8 +68,8 @@ func (s *Store) chore() {
 	s.sealAll()
 	s.retain()
 	if s.failing.sealing() == nil {
-		if _, err := s.mergeOnce(s.stopped); err != nil {
-			s.log.Warn("small blocks of the log store could not be merged", "error", err)
+		if _, err := s.mergeOnce(s.stopped); err != nil && s.stopped.Err() == nil {
+			s.log.Warn("small blocks of the log store could not be merged; it is tried again", "error", err)
 		}
 	}
 }
@@ -141,9 +145,12 @@ func (s *Store) rest() {
 
 		return
 	}
-	if idle && waiting == 0 && s.maint.sealed >= freeAfter {
-		s.maint.sealed, s.maint.writer, s.maint.buf = 0, nil, nil
-		s.maint.entry = entry.Entry{}
+	quiet := now.Sub(s.maint.last)
+	if waiting == 0 && quiet >= writerIdle {
+		s.maint.writer, s.maint.buf, s.maint.entry = nil, nil, entry.Entry{}
+	}
+	if waiting == 0 && s.maint.sealed >= freeAfter && (idle || quiet >= calm) {
+		s.maint.sealed, s.maint.writer, s.maint.buf, s.maint.entry = 0, nil, nil, entry.Entry{}
 		debug.FreeOSMemory()
 	}
 }

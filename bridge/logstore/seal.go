@@ -169,6 +169,7 @@ func (s *Store) finish(w *block.Writer, first, last uint64) (*handle, error) {
 		return nil, err
 	}
 	w.Reset()
+	s.maint.last = s.cfg.Now()
 	s.metrics.seals.Observe(time.Since(start).Seconds())
 
 	return h, nil

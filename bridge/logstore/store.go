@@ -128,8 +128,7 @@ func (s *Store) Close() error {
 	return err
 }
 
-// release gives back what recover and Open took. Queries that still run keep the
-// files that they read.
+// release gives back what recover and Open took.
 func (s *Store) release() {
 	s.files.close()
 	if s.dir != nil {

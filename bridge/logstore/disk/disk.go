@@ -11,7 +11,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
 )
 
@@ -69,11 +68,8 @@ func Use(path string) (*Dir, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	if err := lockFile(lock); err != nil {
 		lock.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			err = ErrLocked
-		}
 
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -131,12 +127,4 @@ func (d *Dir) List() ([]Info, error) {
 }
 
 // SyncDir implements FS.
-func (d *Dir) SyncDir() error {
-	f, err := os.Open(d.path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-
-	return f.Sync()
-}
+func (d *Dir) SyncDir() error { return syncDir(d.path) }

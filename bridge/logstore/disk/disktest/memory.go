@@ -68,15 +68,17 @@ func (m *Memory) Names() []string {
 }
 
 // PowerCut returns what is found after the power failed now. Files that were not
-// synchronised have lost any part of their end; changes of the directory are there
-// up to any of them.
+// synchronised have lost any part of their end, and of the changes of the directory
+// any are there.
 func (m *Memory) PowerCut(r *rand.Rand) *Memory {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	left := map[string]*content{}
 	maps.Copy(left, m.durable)
-	for _, change := range m.pending[:r.IntN(len(m.pending)+1)] {
-		change(left)
+	for _, change := range m.pending {
+		if r.IntN(2) == 0 {
+			change(left)
+		}
 	}
 	after := NewMemory()
 	for name, c := range left {
