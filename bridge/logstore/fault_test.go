@@ -24,6 +24,8 @@ func soak() bool { return os.Getenv("LLMWATCH_SOAK") != "" }
 // acknowledged.
 type job struct {
 	clients, batches, lines int
+	// expired is up to which number batches are past the retention.
+	expired int
 
 	mu    sync.Mutex
 	acked map[string]bool // By client and number.
@@ -87,6 +89,13 @@ func (j *job) check(t testing.TB, s *logstore.Store) {
 				}
 				found += k
 			}
+			if n <= j.expired {
+				if found > 0 {
+					t.Fatalf("client %d batch %d is past the retention, and %d lines of it are there", c, n, found)
+				}
+
+				continue
+			}
 			if found != 0 && found != j.lines || found == 0 && j.acked[fmt.Sprintf("%d.%d", c, n)] {
 				t.Fatalf("client %d batch %d (acknowledged: %v): %d of %d lines are there", c, n, j.acked[fmt.Sprintf("%d.%d", c, n)], found, j.lines)
 			}
@@ -98,10 +107,30 @@ func newJob(clients, batches, lines int) *job {
 	return &job{clients: clients, batches: batches, lines: lines, acked: map[string]bool{}}
 }
 
-// work is what the tests below disturb: appends, sealing, merging, retention by
-// size, and opening again.
+// retain has the batches up to expired be past the retention.
+func (j *job) retain(cfg *logstore.Config) {
+	if j.expired == 0 {
+		return
+	}
+	horizon := time.Unix(0, int64(j.expired)*1_000_000+500_000)
+	cfg.RetentionTime = time.Hour
+	cfg.Now = func() time.Time { return horizon.Add(time.Hour) }
+}
+
+// disturbed is the job that the tests below disturb. Its first blocks are past the
+// retention as soon as they are sealed.
+func disturbed() *job {
+	j := newJob(2, 18, 4)
+	j.expired = 7
+
+	return j
+}
+
+// work is what the tests below disturb: appends, sealing, merging, retention, and
+// opening again.
 func (j *job) work(ctx context.Context, fs *disktest.Memory, report func(error)) (*logstore.Store, error) {
 	cfg := logstore.Config{}
+	j.retain(&cfg)
 	cfg.Tune(fs, 40, time.Hour)
 	s, err := logstore.Open(cfg)
 	if err != nil {
@@ -154,7 +183,7 @@ func countOperations(t *testing.T, j *job) int {
 // starts again on what is left, and has the clients send again what was not
 // acknowledged.
 func TestPowerCutAtEachStep(t *testing.T) {
-	n := countOperations(t, newJob(2, 12, 4))
+	n := countOperations(t, disturbed())
 	t.Logf("%d operations", n)
 	rounds := 1
 	if soak() {
@@ -163,7 +192,7 @@ func TestPowerCutAtEachStep(t *testing.T) {
 	for round := range rounds {
 		r := rand.New(rand.NewPCG(uint64(round), 7))
 		for at := range n {
-			j := newJob(2, 12, 4)
+			j := disturbed()
 			fs := disktest.NewMemory()
 			var mu sync.Mutex
 			left := at
@@ -183,7 +212,7 @@ func TestPowerCutAtEachStep(t *testing.T) {
 			}
 			cancel()
 			after := fs.PowerCut(r)
-			s = open(t, "", after, 40)
+			s = open(t, "", after, 40, j.retain)
 			j.check(t, s)
 			if err := j.send(t.Context(), s); err != nil {
 				t.Fatalf("power cut at operation %d: %v", at, err)
@@ -206,11 +235,11 @@ func TestPowerCutAtEachStep(t *testing.T) {
 // TestAFailureAtEachStepLosesNothing has each operation on the disk fail in turn,
 // once or a few times, as on a full or a failing disk. The store goes on by itself.
 func TestAFailureAtEachStepLosesNothing(t *testing.T) {
-	n := countOperations(t, newJob(2, 12, 4))
+	n := countOperations(t, disturbed())
 	for _, failure := range []error{syscall.ENOSPC, syscall.EIO} {
 		for _, times := range []int{1, 3} {
 			for at := range n {
-				j := newJob(2, 12, 4)
+				j := disturbed()
 				fs := disktest.NewMemory()
 				var mu sync.Mutex
 				count := 0
@@ -242,7 +271,7 @@ func TestAFailureAtEachStepLosesNothing(t *testing.T) {
 					t.Fatalf("%v at operation %d: still %v", failure, at, err)
 				}
 				shut(t, s)
-				s = open(t, "", fs, 40)
+				s = open(t, "", fs, 40, j.retain)
 				j.check(t, s)
 				shut(t, s)
 			}
