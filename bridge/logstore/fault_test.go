@@ -45,11 +45,16 @@ func (j *job) batch(client, number int) *entry.Batch {
 
 // send sends what was not acknowledged yet. It stops at the first error.
 func (j *job) send(ctx context.Context, s *logstore.Store) error {
+	return j.sendUpTo(ctx, s, j.batches)
+}
+
+// sendUpTo sends the batches up to a number.
+func (j *job) sendUpTo(ctx context.Context, s *logstore.Store, last int) error {
 	var clients sync.WaitGroup
 	errs := make([]error, j.clients)
 	for c := range j.clients {
 		clients.Go(func() {
-			for n := 1; n <= j.batches && errs[c] == nil; n++ {
+			for n := 1; n <= last && errs[c] == nil; n++ {
 				key := fmt.Sprintf("%d.%d", c, n)
 				j.mu.Lock()
 				done := j.acked[key]
@@ -120,7 +125,7 @@ func (j *job) retain(cfg *logstore.Config) {
 // disturbed is the job that the tests below disturb. Its first blocks are past the
 // retention as soon as they are sealed.
 func disturbed() *job {
-	j := newJob(2, 18, 4)
+	j := newJob(2, 14, 3)
 	j.expired = 7
 
 	return j
@@ -136,8 +141,10 @@ func (j *job) work(ctx context.Context, fs *disktest.Memory, report func(error))
 	if err != nil {
 		return nil, err
 	}
-	report(j.send(ctx, s))
-	report(s.Sync(ctx))
+	for n := 6; n < j.batches; n++ { // Small blocks, which are merged in the end.
+		report(j.sendUpTo(ctx, s, n))
+		report(s.Sync(ctx))
+	}
 	report(s.Close())
 	if s, err = logstore.Open(cfg); err != nil {
 		return nil, err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 
@@ -87,6 +88,11 @@ func (s *Store) writeVersion() error {
 func (s *Store) writeFile(name string, data []byte) error {
 	temp := name + tempSuffix
 	f, err := s.fs.Create(temp)
+	if errors.Is(err, os.ErrExist) { // An attempt before failed, and to remove it failed too.
+		if err = s.fs.Remove(temp); err == nil {
+			f, err = s.fs.Create(temp)
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -99,7 +105,7 @@ func (s *Store) writeFile(name string, data []byte) error {
 		err = s.fs.Rename(temp, name)
 	}
 	if err != nil {
-		_ = s.fs.Remove(temp) // The next start does it otherwise.
+		_ = s.fs.Remove(temp) // The next attempt does it otherwise.
 
 		return err
 	}

@@ -191,3 +191,35 @@ func TestLargeResultsAreGivenInOrder(t *testing.T) {
 		}
 	}
 }
+
+// TestEntriesOfOneTimeAreInOrderOfArrival has the same time in all blocks.
+func TestEntriesOfOneTimeAreInOrderOfArrival(t *testing.T) {
+	s := open(t, t.TempDir(), nil, 60)
+	w := newWorld(7)
+	var all []entry.Entry
+	for range 30 {
+		var b entry.Batch
+		for range 20 {
+			e := w.entry()
+			e.Time = 5
+			b.Add(&e)
+			all = append(all, e)
+		}
+		if err := s.Append(t.Context(), &b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, state := range []string{"partly sealed", "sealed"} {
+		for _, oldest := range []bool{true, false} {
+			for _, limit := range []int{7, 100, 1000} {
+				q := logstore.Query{Oldest: oldest, Limit: limit}
+				want, _ := naive(number(1, all), q)
+				got, _ := search(t, s, q)
+				assertSame(t, fmt.Sprintf("%s, oldest first: %v, limit %d", state, oldest, limit), got, want)
+			}
+		}
+		if err := s.Sync(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
