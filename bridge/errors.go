@@ -80,9 +80,12 @@ func (e *Error) Body() []byte {
 }
 
 func writeBody(w http.ResponseWriter, status int, body []byte) {
-	h := w.Header()
-	h.Set("Content-Type", "application/json; charset=utf-8")
-	h.Set("Cache-Control", "no-store")
+	announceJSON(w.Header())
 	w.WriteHeader(status)
 	w.Write(body)
+}
+
+func announceJSON(h http.Header) {
+	h.Set("Content-Type", "application/json; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
 }
