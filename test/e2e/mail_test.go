@@ -33,6 +33,7 @@ type received struct {
 	to        []string
 	encrypted bool
 	text      string
+	at        time.Time
 }
 
 // mailServer takes mail over STARTTLS from whoever has logged in. It implements
@@ -93,7 +94,7 @@ func (s *mailSession) Data(r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	s.mail.text = string(text)
+	s.mail.text, s.mail.at = string(text), time.Now()
 	s.server.mails <- s.mail
 
 	return nil
@@ -183,7 +184,11 @@ func TestMailOverSTARTTLS(t *testing.T) {
 	if subject := m.Header.Get("Subject"); !strings.Contains(subject, "always_on") {
 		t.Errorf("the subject is %q", subject)
 	}
-	r.find("always_on", "active")
+	var a shownAlert
+	r.get("/alerts/"+r.find("always_on", "active"), &a)
+	if took := got.at.Sub(a.Data.CreatedAt); took > 3*time.Second {
+		t.Errorf("the mail was accepted %s after the condition began to hold, want under 3s", took)
+	}
 	if strings.Contains(p.log.String(), mailPassword) {
 		t.Errorf("the log tells the password:\n%s", p.log)
 	}

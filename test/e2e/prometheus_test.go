@@ -67,7 +67,7 @@ func (o *outside) start() {
 	o.t.Helper()
 
 	o.prometheus = run(o.t, testtool.Find(o.t, "prometheus"), "--config.file", o.config, "--storage.tsdb.path", o.data,
-		"--web.listen-address", o.address, "--log.level", "warn",
+		"--web.listen-address", o.address, "--log.level", "warn", "--web.enable-lifecycle",
 		// What fires before Alertmanagers are discovered is otherwise pushed a minute later.
 		"--rules.alert.resend-delay", "1s")
 	waitFor(o.t, 20*time.Second, "Prometheus", func() error {
