@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"log/slog"
 	"maps"
 	"net/http"
 	"slices"
@@ -40,6 +41,13 @@ type Access interface {
 	Logout(w http.ResponseWriter, r *http.Request) error
 }
 
+// endless are the routes of event streams.
+var endless = []string{Base + "/events", Base + "/logs/tail"}
+
+// Endless reports whether a route's answer goes on until somebody ends it. Who
+// is let in there is looked at again and again.
+func Endless(route string) bool { return slices.Contains(endless, route) }
+
 // The codes of refusals.
 const (
 	CodeUnauthenticated = "unauthenticated"
@@ -47,8 +55,25 @@ const (
 )
 
 // Guard puts the table of routes in front of a handler that is not one of New's.
-func Guard(access Access, path string, next http.Handler) http.Handler {
-	return (&server{Options: Options{Access: access}}).guard(path, methodsOf(Routes, path), next)
+func Guard(access Access, logger *slog.Logger, path string, next http.Handler) http.Handler {
+	s := &server{Options: Options{Access: access, Logger: logger}}
+
+	return s.guard(path, methodsOf(Routes, path), next)
+}
+
+// GuardRest answers for paths that do not exist. Strangers do not learn which
+// these are.
+func GuardRest(access Access, logger *slog.Logger) http.Handler {
+	s := &server{Options: Options{Access: access, Logger: logger}}
+
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r, err := s.admit(w, r, unmatched, NeedCaller)
+		if err != nil {
+			WriteError(w, s.explain(r, err))
+			return
+		}
+		NotFound(w, r)
+	})
 }
 
 // guard lets those through to a route who have what its method needs, and
@@ -76,19 +101,6 @@ func (s *server) guard(path string, methods map[string]Need, next http.Handler) 
 		default:
 			next.ServeHTTP(w, r)
 		}
-	})
-}
-
-// guardNothing answers for paths that do not exist. Strangers do not learn which
-// these are.
-func (s *server) guardNothing() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r, err := s.admit(w, r, unmatched, NeedCaller)
-		if err != nil {
-			WriteError(w, s.explain(r, err))
-			return
-		}
-		NotFound(w, r)
 	})
 }
 

@@ -103,7 +103,7 @@ func New(opts Options) http.Handler {
 	router.Handle(v2Alerts, s.dispatch(v2Alerts, endpoints{http.MethodGet: plain(s.getV2), http.MethodPost: plain(s.postV2)}))
 	router.Handle(v2Status, s.dispatch(v2Status, endpoints{http.MethodGet: plain(s.statusV2)}))
 	s.mount(router)
-	router.NotFoundHandler = s.guardNothing()
+	router.NotFoundHandler = GuardRest(s.Access, s.Logger)
 
 	return newObserver(opts.Logger, opts.Registerer, opts.Now).wrap(router)
 }

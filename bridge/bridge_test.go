@@ -317,9 +317,6 @@ func TestDocumentAndRouterHaveTheSamePaths(t *testing.T) {
 	}
 }
 
-// endless are the paths whose answers have no end.
-var endless = []string{"/events", "/logs/tail"}
-
 // readable returns all paths that answer GET with an end, with an alert's id where
 // they want one.
 func (b *bench) readable() []string {
@@ -329,7 +326,7 @@ func (b *bench) readable() []string {
 	var paths []string
 	for path, methods := range (&server{}).paths() {
 		switch {
-		case methods[http.MethodGet] == nil || slices.Contains(endless, path):
+		case methods[http.MethodGet] == nil || Endless(Base+path):
 		case path == "/logs/context":
 			paths = append(paths, path+"?id="+readableLog.String())
 		default:

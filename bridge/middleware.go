@@ -130,7 +130,7 @@ func (o *observer) observe(r *http.Request, x *exchange, w *statusWriter, took t
 	if x.done != nil {
 		x.done(w.status)
 	}
-	o.requests.WithLabelValues(x.route, method(r.Method), strconv.Itoa(w.status)).Inc()
+	o.requests.WithLabelValues(x.route, Method(r.Method), strconv.Itoa(w.status)).Inc()
 	o.duration.WithLabelValues(x.route).Observe(took.Seconds())
 	level := slog.LevelDebug
 	if w.status >= http.StatusInternalServerError {
@@ -141,8 +141,8 @@ func (o *observer) observe(r *http.Request, x *exchange, w *statusWriter, took t
 		"duration_ms", float64(took.Microseconds())/1000, "response_size", w.size)
 }
 
-// method bounds the label: anybody can invent a method.
-func method(m string) string {
+// Method bounds the names of methods: anybody can invent one.
+func Method(m string) string {
 	switch m {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
 		return m

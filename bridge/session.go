@@ -47,7 +47,7 @@ var crossOrigin = http.NewCrossOriginProtection()
 func (s *server) login(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Cache-Control", "no-store")
 	if s.Access == nil {
-		return authenticationIsOff()
+		return ErrAuthenticationOff
 	}
 	if err := crossOrigin.Check(r); err != nil {
 		return &Error{http.StatusForbidden, CodeForbidden, "a login from a page of another origin is refused"}
@@ -79,7 +79,7 @@ func (s *server) login(w http.ResponseWriter, r *http.Request) error {
 func (s *server) logout(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Cache-Control", "no-store")
 	if s.Access == nil {
-		return authenticationIsOff()
+		return ErrAuthenticationOff
 	}
 	if err := s.Access.Logout(w, r); err != nil {
 		return err
@@ -91,6 +91,5 @@ func (s *server) logout(w http.ResponseWriter, r *http.Request) error {
 	}{true, "Logged out"})
 }
 
-func authenticationIsOff() error {
-	return &Error{http.StatusNotFound, CodeNotFound, "authentication is off; security.api_authentication turns it on"}
-}
+// ErrAuthenticationOff answers where there are no sessions.
+var ErrAuthenticationOff = &Error{http.StatusNotFound, CodeNotFound, "authentication is off; security.api_authentication turns it on"}

@@ -28,6 +28,9 @@ type eventStream struct {
 // stream answers with an event stream: run sends until the client goes or the
 // program stops, which ends the request's context. HEAD gets the headers alone.
 func (s *server) stream(w http.ResponseWriter, r *http.Request, run func(*eventStream) error) error {
+	if route := exchangeOf(r.Context()).route; s.Access != nil && !Endless(route) {
+		panic(route + " is not among the endless routes of bridge/access.go, and would outlive its caller's rights")
+	}
 	if s.streams.Add(1) > maxStreams {
 		s.streams.Add(-1)
 		w.Header().Set("Retry-After", "30")

@@ -11,15 +11,12 @@ import (
 	"time"
 )
 
-// clientFlags say which llmwatch to ask.
+// clientFlags say which llmwatch to ask, and how to print the answer.
 type clientFlags struct {
-	URL     string        `env:"LLMWATCH_URL" default:"http://127.0.0.1:5000" help:"Base address of the llmwatch to ask."`
+	connectFlags
 	Timeout time.Duration `default:"30s" help:"How long to wait for the answer."`
 	JSON    bool          `name:"json" help:"Print the answer as it came, for programs."`
 }
-
-// do sends a request.
-func (f *clientFlags) do(r *http.Request) (*http.Response, error) { return http.DefaultClient.Do(r) }
 
 // call asks the REST API and decodes the answer; with --json it prints it and
 // reports true.

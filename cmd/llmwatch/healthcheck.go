@@ -11,7 +11,7 @@ import (
 )
 
 type healthcheckCmd struct {
-	URL     string        `env:"LLMWATCH_URL" default:"http://127.0.0.1:5000" help:"Base address of the llmwatch to ask."`
+	connectFlags
 	Timeout time.Duration `default:"5s" help:"How long to wait for the answer."`
 }
 
@@ -32,7 +32,7 @@ func (c *healthcheckCmd) Run(ctx context.Context, out output) error {
 	if err != nil {
 		return fmt.Errorf("asking %s: %w", c.URL, err)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := c.do(req)
 	if err != nil {
 		return err
 	}

@@ -38,6 +38,9 @@ type commands struct {
 	Logs        logsCmd        `cmd:"" help:"Find, count and follow log entries."`
 	Notify      notifyCmd      `cmd:"" help:"Try the notification channels."`
 	Logship     logshipCmd     `cmd:"" help:"Follow log files and send their lines to an llmwatch."`
+	Tokens      tokensCmd      `cmd:"" help:"Make, list and revoke API tokens."`
+	Users       usersCmd       `cmd:"" help:"Manage who may log in."`
+	Audit       auditCmd       `cmd:"" help:"Show and verify who did or read what."`
 	Healthcheck healthcheckCmd `cmd:"" help:"Exit 0 when a running llmwatch is healthy or degraded, 1 otherwise."`
 	Demo        demoCmd        `cmd:"" help:"Simulate a small LLM platform and watch it."`
 	Version     versionCmd     `cmd:"" help:"Print version, commit and Go version."`

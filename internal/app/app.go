@@ -31,14 +31,18 @@ type stop struct {
 
 // newApp opens the port for a command whose configuration has been checked.
 func newApp(cfg *Config, logger *slog.Logger, start func(a *App) error) (*App, error) {
-	p, err := listen(cfg.Server.Listen, logger)
+	web, err := loadWebConfig(cfg.Security.WebConfigFile)
+	if err != nil {
+		return nil, &ConfigError{err}
+	}
+	p, err := listen(cfg.Server.Listen, web, logger)
 	if err != nil {
 		return nil, err
 	}
 
 	external := strings.TrimSuffix(cfg.Server.ExternalURL, "/")
 	if external == "" {
-		external = "http://" + p.listener.Addr().String()
+		external = p.scheme() + "://" + p.listener.Addr().String()
 	}
 
 	return &App{

@@ -98,11 +98,6 @@ type Prometheus struct {
 	ConfigFile string `yaml:"config_file" flag:"prometheus-config" commands:"serve" help:"Prometheus configuration file with further scrape jobs, rule files, alerting and remote_write."`
 }
 
-// Security says who may do what.
-type Security struct {
-	AllowAnonymous bool `yaml:"allow_anonymous" flag:"allow-anonymous" help:"Permits listening on other than loopback addresses although callers are not authenticated."`
-}
-
 // Log is what a reload changes of a log.
 type Log interface{ SetLevel(level slog.Level) }
 
@@ -125,6 +120,7 @@ func DefaultConfig(command string) Config {
 			CheckInterval: time.Minute, DefaultCooldown: 30 * time.Minute, RateLimiting: true, SendResolved: true,
 		},
 		Notifications: defaultNotifications(),
+		Security:      defaultSecurity(),
 		command:       command,
 	}
 	if command == CommandExporter {
@@ -178,7 +174,7 @@ func configErrorf(format string, args ...any) error {
 
 // Validate checks what no section can know alone.
 func (c *Config) Validate() error {
-	return errors.Join(c.checkListen(), c.checkHostPaths(), c.checkPrometheusURL(), c.checkRulesDir(), c.checkRetention(), c.checkEscalation())
+	return errors.Join(c.checkListen(), c.checkHostPaths(), c.checkPrometheusURL(), c.checkRulesDir(), c.checkRetention(), c.checkEscalation(), c.checkSecurity())
 }
 
 // checkListen refuses to serve strangers unless that was asked for.
@@ -191,12 +187,12 @@ func (c *Config) checkListen() error {
 	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
 		return fmt.Errorf("server.listen must have a port from 0 to 65535, got %q", listen)
 	}
-	if c.Security.AllowAnonymous || isLoopback(host) {
+	if c.Security.keepsStrangersOut() || isLoopback(host) {
 		return nil
 	}
 
 	return fmt.Errorf("server.listen must be a loopback address because callers are not authenticated, got %q: "+
-		"listen on 127.0.0.1, or set security.allow_anonymous (--allow-anonymous) if the network itself keeps strangers out", listen)
+		"listen on 127.0.0.1, set security.api_authentication (--api-authentication), or security.allow_anonymous (--allow-anonymous) if the network itself keeps strangers out", listen)
 }
 
 // isLoopback reports whether a host is this machine and nothing else.
@@ -261,6 +257,9 @@ func (c *Config) metricsDir() string {
 	return filepath.Join(c.Server.DataDir, "metrics")
 }
 
+// DatabaseFile is its name in the data directory.
+const DatabaseFile = "llmwatch.db"
+
 // databaseFile is the SQLite file of everything that is neither a metric nor a
 // log line.
 func (c *Config) databaseFile() string {
@@ -268,5 +267,5 @@ func (c *Config) databaseFile() string {
 		return c.Alerts.DBPath
 	}
 
-	return filepath.Join(c.Server.DataDir, "llmwatch.db")
+	return filepath.Join(c.Server.DataDir, DatabaseFile)
 }

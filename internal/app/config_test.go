@@ -14,7 +14,7 @@ func TestListenAddress(t *testing.T) {
 		form     = ` must be HOST:PORT, such as 127.0.0.1:5000, got `
 		port     = ` must have a port from 0 to 65535, got `
 		stranger = ` must be a loopback address because callers are not authenticated, got `
-		remedy   = `: listen on 127.0.0.1, or set security.allow_anonymous (--allow-anonymous) if the network itself keeps strangers out`
+		remedy   = `: listen on 127.0.0.1, set security.api_authentication (--api-authentication), or security.allow_anonymous (--allow-anonymous) if the network itself keeps strangers out`
 	)
 	for _, tc := range []struct {
 		listen    string

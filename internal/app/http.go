@@ -32,23 +32,27 @@ type port struct {
 	failed   chan error
 	// closing is closed when the port begins to close, for answers without end.
 	closing chan struct{}
+	web     *webConfig
 }
 
 // listen opens the port.
-func listen(address string, logger *slog.Logger) (*port, error) {
+func listen(address string, web *webConfig, logger *slog.Logger) (*port, error) {
 	l, err := net.Listen("tcp", address) //nolint:noctx // Binding a local port does not block.
 	if err != nil {
 		return nil, configErrorf("server.listen: opening the port: %w", err)
 	}
-	p := &port{listener: documentedErrors{l}, failed: make(chan error, 1), closing: make(chan struct{})}
+	p := &port{listener: documentedErrors{l}, failed: make(chan error, 1), closing: make(chan struct{}), web: web}
 	p.handle(http.HandlerFunc(notReady))
 	p.server = &http.Server{
 		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*p.handler.Load()).ServeHTTP(w, r) }),
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
+		// OPTIONS * is answered like anything else, and not to strangers.
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     slog.NewLogLogger(logger.Handler(), slog.LevelDebug),
 	}
+	web.apply(p.server)
 	p.server.RegisterOnShutdown(func() { close(p.closing) })
 
 	return p, nil
@@ -58,9 +62,22 @@ func listen(address string, logger *slog.Logger) (*port, error) {
 func (p *port) handle(h http.Handler) { p.handler.Store(&h) }
 
 func (p *port) serve() {
-	if err := p.server.Serve(p.listener); !errors.Is(err, http.ErrServerClosed) {
+	serve := p.server.Serve
+	if p.web.tls != nil {
+		serve = func(l net.Listener) error { return p.server.ServeTLS(l, "", "") }
+	}
+	if err := serve(p.listener); !errors.Is(err, http.ErrServerClosed) {
 		p.failed <- fmt.Errorf("serving on %s: %w", p.listener.Addr(), err)
 	}
+}
+
+// scheme is how clients reach the port.
+func (p *port) scheme() string {
+	if p.web.tls != nil {
+		return "https"
+	}
+
+	return "http"
 }
 
 // close lets requests under way finish for a moment, then ends them, which is

@@ -17,7 +17,7 @@ import (
 	"llmwatch/bridge/metrics"
 )
 
-var update = flag.Bool("update", false, "write the list of metrics into docs/metrics.md")
+var update = flag.Bool("update", false, "write what the documentation lists of the program")
 
 const (
 	metricsDoc  = "../../docs/metrics.md"
@@ -45,6 +45,7 @@ func TestDocumentedMetrics(t *testing.T) {
 	newDeliveries(out.registry)
 	newBeats(out.registry)
 	out.registry.MustRegister(&alertCollector{}, &diskCollector{}, newReloader(cfg, silent))
+	newAccess(false, silent, out.registry)
 
 	want := metricsTable(t, out.registry)
 	text, err := os.ReadFile(metricsDoc)

@@ -95,7 +95,7 @@ func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
 				p.Kick()
 			}
 		}
-		engineCfg.ExternalURL = &url.URL{Scheme: "http", Host: a.Addr().String()}
+		engineCfg.ExternalURL = &url.URL{Scheme: a.port.scheme(), Host: a.Addr().String()}
 		eng, err := engine.Start(*engineCfg)
 		if err != nil {
 			return &ConfigError{err}
@@ -112,6 +112,10 @@ func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
 		if err != nil {
 			return err
 		}
+		access, err := a.startAccess(&cfg, out.registry)
+		if err != nil {
+			return err
+		}
 		alerts := a.startAlerting(&cfg, store, routing, client, out.registry)
 		poller.Store(alerts.poller)
 		a.startHeartbeat(&cfg, out.registry, telling(store, alerts.poller.LastSuccess, cfg.Alerts.CheckInterval), func(context.Context) error { return eng.Status().AppendError })
@@ -123,19 +127,20 @@ func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
 			Rules:      ruleSet,
 			Version:    cfg.Version.Version,
 			Interval:   cfg.Metrics.CollectionInterval,
-			Checks: []bridge.Check{
-				{Name: "storage", Fatal: true, Run: func() error { return eng.Status().AppendError }},
-				{Name: "configuration", Run: func() error { return cmp.Or(a.reloader.failure(), eng.Status().ReloadError) }},
-			},
+			Checks: append(access.checks(),
+				bridge.Check{Name: "storage", Fatal: true, Run: func() error { return eng.Status().AppendError }},
+				bridge.Check{Name: "configuration", Run: func() error { return cmp.Or(a.reloader.failure(), eng.Status().ReloadError) }},
+			),
 			Components: func() []bridge.Component {
 				return []bridge.Component{program(&cfg, eng.Status().Started), engineComponent(eng.Status()), a.reloader.component()}
 			},
 			Receivers: out.receivers(),
-			Mounts: addPage(map[string]http.Handler{
+			Mounts: access.addPage(logger, map[string]http.Handler{
 				"/metrics":          out.handler,
 				engine.Prefix + "/": eng.Handler(),
 				ReloadPath:          a.reloader,
 			}),
+			Access:     access.door(),
 			Registerer: out.registry,
 			Logger:     logger,
 			Stopping:   a.port.closing,
@@ -157,14 +162,18 @@ func NewExporter(cfg Config, logger *slog.Logger) (*App, error) {
 		if err != nil {
 			return err
 		}
+		access, err := a.startAccess(&cfg, out.registry)
+		if err != nil {
+			return err
+		}
 		mux := http.NewServeMux()
 		out.registry.MustRegister(a.reloader)
-		mux.Handle("GET /metrics", out.handler)
-		mux.Handle("POST "+ReloadPath, a.reloader)
+		mux.Handle(ReloadPath, bridge.Guard(access.door(), logger, ReloadPath, a.reloader))
+		mux.Handle("/metrics", bridge.Guard(access.door(), logger, "/metrics", out.handler))
 		for path, receiver := range out.receivers() {
-			mux.Handle(bridge.Base+path, receiver)
+			mux.Handle(bridge.Base+path, bridge.Guard(access.door(), logger, bridge.Base+path, receiver))
 		}
-		mux.HandleFunc("/", bridge.NotFound)
+		mux.Handle("/", bridge.GuardRest(access.door(), logger))
 		a.port.handle(mux)
 
 		return nil
@@ -198,6 +207,10 @@ func NewBridge(cfg Config, logger *slog.Logger) (*App, error) {
 		if err != nil {
 			return err
 		}
+		access, err := a.startAccess(&cfg, registry)
+		if err != nil {
+			return err
+		}
 		alerts := a.startAlerting(&cfg, store, routing, client, registry)
 		a.startHeartbeat(&cfg, registry, telling(store, alerts.poller.LastSuccess, cfg.Alerts.CheckInterval))
 		a.port.handle(bridge.New(bridge.Options{
@@ -208,12 +221,13 @@ func NewBridge(cfg Config, logger *slog.Logger) (*App, error) {
 			Rules:      ruleSet,
 			Version:    cfg.Version.Version,
 			Interval:   cfg.Metrics.CollectionInterval,
-			Checks:     []bridge.Check{{Name: "configuration", Run: a.reloader.failure}},
+			Checks:     append(access.checks(), bridge.Check{Name: "configuration", Run: a.reloader.failure}),
 			Components: func() []bridge.Component { return []bridge.Component{program(&cfg, begin), a.reloader.component()} },
-			Mounts: addPage(map[string]http.Handler{
+			Mounts: access.addPage(logger, map[string]http.Handler{
 				"/metrics": exporter.Handler(registry, exporter.HandlerOptions{Logger: logger}),
 				ReloadPath: a.reloader,
 			}),
+			Access:     access.door(),
 			Registerer: registry,
 			Logger:     logger,
 			Stopping:   a.port.closing,

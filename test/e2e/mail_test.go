@@ -106,8 +106,8 @@ func (s *mailSession) Reset() {}
 // Logout implements smtp.Session.
 func (s *mailSession) Logout() error { return nil }
 
-// certificate makes a certificate for localhost and the file of the authority
-// that has signed it.
+// certificate makes a certificate for localhost, of a server and of a client, and
+// the file of the authority that has signed it.
 func certificate(t *testing.T) (cert tls.Certificate, caFile string) {
 	t.Helper()
 
@@ -125,8 +125,9 @@ func certificate(t *testing.T) (cert tls.Certificate, caFile string) {
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
 	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(2), DNSNames: []string{"localhost"}, NotBefore: begin, NotAfter: end,
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		SerialNumber: big.NewInt(2), DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: begin, NotAfter: end, KeyUsage: x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 	}
 	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, caKey.Public(), caKey)
 	if err != nil {

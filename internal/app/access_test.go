@@ -1,0 +1,201 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"llmwatch/bridge"
+	"llmwatch/internal/auth"
+)
+
+// tokensIn makes a token for each role.
+func tokensIn(tb testing.TB, dir string) (*auth.Store, map[auth.Role]string) {
+	tb.Helper()
+
+	store, err := auth.Open(tb.Context(), filepath.Join(dir, DatabaseFile))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
+	tokens := map[auth.Role]string{}
+	for _, role := range auth.Roles {
+		if _, tokens[role], err = store.CreateToken(tb.Context(), string(role), role, time.Time{}); err != nil {
+			tb.Fatal(err)
+		}
+	}
+
+	return store, tokens
+}
+
+// try asks a route with a token and returns the status and the beginning of the
+// answer.
+func try(t *testing.T, method, url, token string) (status int, text string) {
+	t.Helper()
+
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel() // Some answers have no end.
+	req, err := http.NewRequestWithContext(ctx, method, url, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	begin := make([]byte, 300)
+	n, err := resp.Body.Read(begin)
+	if err != nil && err != io.EOF { //nolint:errorlint // As io.Reader says.
+		t.Fatal(err)
+	}
+
+	return resp.StatusCode, string(begin[:n])
+}
+
+func TestEveryRouteWithEveryRole(t *testing.T) {
+	dir := t.TempDir()
+	_, tokens := tokensIn(t, dir)
+	cfg := listening(CommandServe)
+	cfg.Server.DataDir = dir
+	cfg.Security.APIAuthentication, cfg.Security.AuditLogging = true, true
+	a, err := NewServe(*cfg, silent)
+	base := serving(t, a, err)
+	for status := http.StatusServiceUnavailable; status == http.StatusServiceUnavailable; {
+		status, _ = try(t, http.MethodGet, base+bridge.Base+"/session", tokens[auth.Admin])
+	}
+	tokens[""] = ""
+	policy := auth.DefaultPolicy()
+	for _, route := range bridge.Routes {
+		url := base + strings.NewReplacer("{id}", "x", "{name}", "x").Replace(route.Path)
+		for method, need := range route.Methods {
+			for role, token := range tokens {
+				status, text := try(t, method, url, token)
+				if strings.Contains(text, "there is nothing at") {
+					t.Logf("%s %s is in the table and not served", method, route.Path)
+					continue
+				}
+				want := 0
+				switch {
+				case route.Path == "/assets/" && role == "": // There is nothing at this very path.
+					want = http.StatusUnauthorized
+				case need == bridge.NeedNothing || need == bridge.NeedPage && route.Path == "/":
+				case role == "":
+					want = http.StatusUnauthorized
+				case need != bridge.NeedCaller && need != bridge.NeedPage && !policy.Allows(role, auth.Permission(need)):
+					want = http.StatusForbidden
+				}
+				refused := status == http.StatusUnauthorized || status == http.StatusForbidden
+				if want != 0 && status != want || want == 0 && refused && route.Path != bridge.Base+"/login" {
+					t.Errorf("%s %s with role %q is answered with %d, want %d: %s", method, route.Path, role, status, want, text)
+				}
+			}
+		}
+	}
+}
+
+// The table in docs/security.md is the program's.
+func TestRoutesAreDocumented(t *testing.T) {
+	const begin, end = "routes: a test compares this table with the program, and writes it with -update -->\n", "<!-- end of routes -->"
+	path := filepath.Join("..", "..", "docs", "security.md")
+	document, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, found := strings.Cut(string(document), begin)
+	table, after, foundEnd := strings.Cut(rest, end)
+	if !found || !foundEnd {
+		t.Fatal("docs/security.md has no place for the table")
+	}
+	var want strings.Builder
+	want.WriteString("\n| route | needs | roles |\n|---|---|---|\n")
+	policy := auth.DefaultPolicy()
+	for _, route := range bridge.Routes {
+		byNeed := map[bridge.Need][]string{}
+		for method, need := range route.Methods {
+			byNeed[need] = append(byNeed[need], method)
+		}
+		var lines []string
+		for need, methods := range byNeed {
+			slices.Sort(methods)
+			lines = append(lines, fmt.Sprintf("| `%s %s` | %s | %s |\n", strings.Join(methods, ", "), route.Path, neededAs(need), rolesOf(policy, need)))
+		}
+		slices.Sort(lines)
+		want.WriteString(strings.Join(lines, ""))
+	}
+	want.WriteString("\n")
+	if table == want.String() {
+		return
+	}
+	if !*update {
+		t.Fatalf("the table of docs/security.md is not the program's; go test ./internal/app -run RoutesAreDocumented -update writes it:\n%s", want.String())
+	}
+	if err := os.WriteFile(path, []byte(before+begin+want.String()+end+after), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func neededAs(need bridge.Need) string {
+	switch need {
+	case bridge.NeedNothing:
+		return "nothing"
+	case bridge.NeedCaller:
+		return "any credentials"
+	case bridge.NeedPage:
+		return "nothing for `/` itself, any credentials below"
+	default:
+		return "`" + string(need) + "`"
+	}
+}
+
+func rolesOf(policy auth.Policy, need bridge.Need) string {
+	switch need {
+	case bridge.NeedNothing:
+		return "everybody"
+	case bridge.NeedCaller, bridge.NeedPage:
+		return "all"
+	default:
+		var roles []string
+		for _, role := range policy[auth.Permission(need)] {
+			roles = append(roles, string(role))
+		}
+
+		return strings.Join(roles, ", ")
+	}
+}
+
+// What authentication and audit add to a request.
+func BenchmarkAccess(b *testing.B) {
+	store, tokens := tokensIn(b, b.TempDir())
+	a := newAccess(false, silent, prometheus.NewRegistry())
+	a.guard = auth.NewGuard(auth.Config{Store: store, Policy: auth.DefaultPolicy(), Logger: silent})
+	a.auditor = auth.NewAuditor(store, silent, time.Hour)
+	r := httptest.NewRequestWithContext(b.Context(), http.MethodGet, bridge.Base+"/alerts", http.NoBody)
+	r.Header.Set("Authorization", "Bearer "+tokens[auth.Viewer])
+	w := httptest.NewRecorder()
+	b.ReportAllocs()
+	for b.Loop() {
+		visit, err := a.Admit(w, r, bridge.Base+"/alerts", bridge.NeedRead)
+		if err != nil {
+			b.Fatal(err)
+		}
+		visit.Done(http.StatusOK)
+	}
+}
