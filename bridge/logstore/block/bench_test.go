@@ -152,6 +152,7 @@ func BenchmarkSearch(b *testing.B) {
 		{"pattern of errors", entry.Filter{Pattern: regexp.MustCompile(`refused by 10\.0\.3\.1\d\d`)}},
 		{"rare pattern", entry.Filter{Pattern: regexp.MustCompile(`key [0-9a-f]*beef[0-9]cafe`)}},
 		{"rare pattern in any case", entry.Filter{Pattern: regexp.MustCompile(`(?i)took .*DEADBEEF`)}},
+		{"one of two patterns", entry.Filter{Pattern: regexp.MustCompile(`disk full|quota (exceeded|reached)`)}},
 		{"pattern without a letter", entry.Filter{Pattern: regexp.MustCompile(`[a-f]{12}`)}},
 		{"absent pattern", entry.Filter{Pattern: regexp.MustCompile(`disk.*full`)}},
 		{"absent word", entry.Filter{Words: []string{"unheard"}}},

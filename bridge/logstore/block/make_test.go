@@ -204,7 +204,7 @@ func (w *world) filter(entries []kept) *entry.Filter {
 		f.Loggers = append(f.Loggers, []string{"api.*", "db", "*", "", "none", "api.cache"}[r.IntN(6)])
 	}
 	if r.IntN(3) == 0 {
-		f.Pattern = regexp.MustCompile([]string{`shard-1\d`, `timeout`, `(?i)TIMEOUT`, `^$`, `\d+\.5 ms`, `[0-9a-f]{6}`, `(foo|bar)`, `naïve`, `for (b|c).*shard`, `(ms for )+`, `x?`, `\bRequest\b`, regexp.QuoteMeta(some().Message)}[r.IntN(13)])
+		f.Pattern = regexp.MustCompile([]string{`shard-1\d`, `timeout`, `(?i)TIMEOUT`, `^$`, `\d+\.5 ms`, `[0-9a-f]{6}`, `(timeout|shard-3|naïve)`, `(foo|bar)`, `naïve`, `for (b|c).*shard`, `(ms for )+`, `x?`, `\bRequest\b`, regexp.QuoteMeta(some().Message)}[r.IntN(14)])
 	}
 	for range r.IntN(4) - 2 {
 		f.Words = append(f.Words, []string{"timeout", "REFUSED", "über", "shard-17", "17", "k2", "missing", "ms", "GET", "STRASSE", "requ", "get"}[r.IntN(12)])

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"regexp"
 	"regexp/syntax"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -19,74 +20,109 @@ type literal struct {
 // of one such run of the text.
 type run literal
 
-// patternTest tests for a pattern, and before that for what it requires.
-func patternTest(re *regexp.Regexp) *textTest {
-	literals := required(re.String())
-	q := &textTest{match: func(text []byte) bool { return holdsInOrder(text, literals) && re.Match(text) }}
-	for _, l := range literals {
-		q.runs = append(q.runs, runsOf(l)...)
-	}
-
-	return q
+// need is what a text that matches must contain: a literal, or all that one of some
+// alternatives needs.
+type need struct {
+	literal
+	runs  []run // Of the literal.
+	anyOf [][]need
 }
 
-// required returns texts that every match contains, one behind the other.
-func required(pattern string) []literal {
+func needLiteral(text string, fold bool) need {
+	l := literal{text, fold}
+
+	return need{literal: l, runs: runsOf(l)}
+}
+
+// patternTest tests for a pattern, and before that for what it needs.
+func patternTest(re *regexp.Regexp) *textTest {
+	needs := required(re.String())
+
+	return &textTest{needs: needs, match: func(text []byte) bool { return holdsAll(text, needs) && re.Match(text) }}
+}
+
+// required returns what every match contains, one behind the other.
+func required(pattern string) []need {
 	parsed, err := syntax.Parse(pattern, syntax.Perl)
 	if err != nil {
 		return nil
 	}
 
-	return literalsOf(parsed.Simplify())
+	return needsOf(parsed.Simplify())
 }
 
-func literalsOf(re *syntax.Regexp) []literal {
+func needsOf(re *syntax.Regexp) []need {
 	switch re.Op {
 	case syntax.OpLiteral:
 		text := string(re.Rune)
 		if re.Flags&syntax.FoldCase == 0 {
-			return []literal{{text, false}}
+			return []need{needLiteral(text, false)}
 		}
 		if isASCII([]byte(text)) { // Other letters have more forms than two.
-			return []literal{{strings.ToLower(text), true}}
+			return []need{needLiteral(strings.ToLower(text), true)}
 		}
 	case syntax.OpCapture, syntax.OpPlus:
-		return literalsOf(re.Sub[0])
+		return needsOf(re.Sub[0])
 	case syntax.OpConcat:
-		var all []literal
+		var all []need
 		for _, sub := range re.Sub {
-			all = append(all, literalsOf(sub)...)
+			all = append(all, needsOf(sub)...)
 		}
 
 		return all
-	case syntax.OpRepeat:
-		if re.Min > 0 {
-			return literalsOf(re.Sub[0])
+	case syntax.OpAlternate:
+		n := need{}
+		for _, sub := range re.Sub {
+			one := needsOf(sub)
+			if len(one) == 0 {
+				return nil
+			}
+			n.anyOf = append(n.anyOf, one)
 		}
-	default:
+
+		return []need{n}
+	default: // A repetition at least once is simplified to a concatenation.
 	}
 
 	return nil
 }
 
-// holdsInOrder reports whether the literals stand in text one behind the other. It
-// may be wrong only by saying yes.
-func holdsInOrder(text []byte, literals []literal) bool {
-	for _, l := range literals {
-		if !l.fold {
-			at := bytes.Index(text, []byte(l.text))
+// holdsAll reports whether what is needed stands in text, one literal behind the
+// other. It may be wrong only by saying yes.
+func holdsAll(text []byte, needs []need) bool {
+	for i := range needs {
+		n := &needs[i]
+		switch {
+		case n.anyOf != nil:
+			if !slices.ContainsFunc(n.anyOf, func(one []need) bool { return holdsAll(text, one) }) {
+				return false
+			}
+		case n.fold:
+			at := indexFold(text, n.text)
 			if at < 0 {
 				return false
 			}
-			text = text[at+len(l.text):]
-
-			continue
+			text = text[at:] // Not behind it: it may be a letter in another form that was found.
+		default:
+			at := bytes.Index(text, []byte(n.text))
+			if at < 0 {
+				return false
+			}
+			text = text[at+len(n.text):]
 		}
-		at := indexFold(text, l.text)
-		if at < 0 {
+	}
+
+	return true
+}
+
+// possible reports whether texts can contain what is needed, by the runs that they
+// may contain.
+func possible(may func(run) bool, needs []need) bool {
+	for i := range needs {
+		if n := &needs[i]; slices.ContainsFunc(n.runs, func(r run) bool { return !may(r) }) ||
+			n.anyOf != nil && !slices.ContainsFunc(n.anyOf, func(one []need) bool { return possible(may, one) }) {
 			return false
 		}
-		text = text[at:] // Not behind it: it may be a letter in another form that was found.
 	}
 
 	return true

@@ -15,22 +15,11 @@ type query struct {
 	fields  []fieldTest
 }
 
-// textTest is what a text must be. runs and equal only save work: match decides.
+// textTest is what a text must be. needs and equal only save work: match decides.
 type textTest struct {
 	match func(text []byte) bool
-	runs  []run    // All of them stand in a text that matches.
+	needs []need   // What a text that matches contains.
 	equal []string // The texts that match, where those are few.
-}
-
-// possible reports whether a text of t can pass.
-func (q *textTest) possible(may func(run) bool) bool {
-	for _, r := range q.runs {
-		if !may(r) {
-			return false
-		}
-	}
-
-	return true
 }
 
 // fieldTest wants a field to be one of some texts.
@@ -47,7 +36,7 @@ func newQuery(f *entry.Filter) *query {
 	}
 	for _, word := range f.Words {
 		q.words = append(q.words, &textTest{
-			runs:  runsOf(literal{strings.ToLower(word), true}),
+			needs: []need{needLiteral(strings.ToLower(word), true)},
 			match: func(text []byte) bool { return entry.HasWord(view(text), word) },
 		})
 	}
@@ -92,11 +81,11 @@ func (q *textTest) over(t texts) (test rowTest, same bool) {
 			return q.overNumbers(t)
 		}
 	case *lineTexts:
-		if len(q.runs) > 0 && t.ends == nil {
+		if len(q.needs) > 0 && t.ends == nil {
 			return q.overLines(t, each)
 		}
 	}
-	if !q.possible(t.may) {
+	if !possible(t.may, q.needs) {
 		return never, true
 	}
 
@@ -157,9 +146,9 @@ func (q *textTest) overNumbers(t *numbers) (rowTest, bool) {
 // overLines looks only at lines whose template may match.
 func (q *textTest) overLines(t *lineTexts, each rowTest) (rowTest, bool) {
 	pass := make([]bool, len(t.templates)+1)
-	pass[0] = q.possible(t.rare.may)
+	pass[0] = possible(t.rare.may, q.needs)
 	for i := range t.templates {
-		pass[i+1] = q.possible(t.templates[i].may)
+		pass[i+1] = possible(t.templates[i].may, q.needs)
 	}
 	if !slices.Contains(pass, true) {
 		return never, true
