@@ -2,13 +2,16 @@ package e2e
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -29,6 +32,7 @@ type writerPlan struct {
 	Each   time.Duration // After every hundred lines.
 	Header int           // Bytes that each file begins with; they are a line with no number.
 	Plain  bool          // Lines that are not JSON.
+	Wait   string        // A file with a number of lines: no file is ended before so many have arrived.
 }
 
 func (w writerPlan) total() int { return w.Files * w.Lines }
@@ -92,11 +96,25 @@ func runWriter(text string) {
 			n++
 		}
 		time.Sleep(w.Pause)
+		w.wait(n)
 		if i < w.Files-1 {
 			f = w.rotate(f, i)
 		}
 	}
 	must(f.Close())
+}
+
+// wait returns when so many lines have arrived.
+func (w writerPlan) wait(n int) {
+	for arrived := 0; w.Wait != "" && arrived < n; time.Sleep(10 * time.Millisecond) {
+		text, err := os.ReadFile(w.Wait)
+		if err == nil {
+			arrived, err = strconv.Atoi(string(text))
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			panic(err)
+		}
+	}
 }
 
 // line writes a line in one call, as loggers do.
