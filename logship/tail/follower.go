@@ -23,7 +23,7 @@ const (
 	DefaultMaxEntryLines = 500
 	DefaultQuiet         = time.Second
 	DefaultPoll          = 250 * time.Millisecond
-	DefaultBatchBytes    = 4 << 20
+	DefaultBatchBytes    = 2 << 20
 
 	// MaxBatchBytes bounds a batch whatever is in it.
 	MaxBatchBytes = 8 << 20
@@ -270,11 +270,7 @@ func (f *Follower) save() error {
 			})
 		}
 	}
-	text, err := s.encode()
-	if err != nil {
-		return err
-	}
-	if err := store(f.options.Checkpoint, text); err != nil {
+	if err := s.store(f.options.Checkpoint); err != nil {
 		return err
 	}
 	f.dirty = false
