@@ -49,7 +49,7 @@ type Options struct {
 	Channels   func() []string
 	// Rules are the alert rules.
 	Rules Rules
-	// Logs is where log entries are; nil where none are kept.
+	// Logs is where log entries are.
 	Logs Logs
 	// Version is shown to Alertmanager's clients.
 	Version string

@@ -37,7 +37,6 @@ const (
 	CodeDefaultRule           = "default_rule"
 	CodeReadOnly              = "read_only"
 	CodeRulesNotLoaded        = "rules_not_loaded"
-	CodeLogStoreUnavailable   = "log_store_unavailable"
 )
 
 func invalidParameter(message string) error {

@@ -7,44 +7,19 @@ import (
 	"net/http"
 	"time"
 
+	"llmwatch/bridge/logstore"
 	"llmwatch/bridge/logstore/entry"
 	"llmwatch/bridge/metrics"
 )
 
-// Logs is where log entries are. Errors that wrap ErrNoEntry become 404.
+// Logs is where log entries are; logstore.Store says what its methods promise. Its
+// ErrNotFound becomes 404.
 type Logs interface {
-	// Search hands out the entries that pass a filter, the newest first or the
-	// oldest. Entry and texts hold until fn returns. next is where the next page
-	// begins, nil at the end.
-	Search(ctx context.Context, q LogQuery, fn func(entry.Position, *entry.Entry) error) (next *entry.Position, err error)
-	// Around hands out an entry and its neighbours, the oldest first.
-	Around(ctx context.Context, q LogNeighbours, fn func(entry.Position, *entry.Entry) error) error
-	// Statistics counts the entries of a time range.
-	Statistics(ctx context.Context, from, until time.Time, buckets int) (LogStatistics, error)
+	Search(ctx context.Context, q logstore.Query, fn func(entry.Position, *entry.Entry) error) (next *entry.Position, err error)
+	Around(ctx context.Context, id entry.Position, before, after int, same string, fn func(entry.Position, *entry.Entry) error) error
+	Statistics(ctx context.Context, from, until time.Time, buckets int) (logstore.Statistics, error)
 	// Tail follows the entries that arrive from now on.
 	Tail(filter entry.Filter, buffer int) LogTail
-}
-
-// ErrNoEntry tells that there is no entry of an id.
-var ErrNoEntry = errors.New("no such log entry")
-
-// LogQuery asks for one page.
-type LogQuery struct {
-	Filter entry.Filter
-	// Oldest begins with the oldest entries.
-	Oldest bool
-	// After is where the page before ended; nil is the beginning.
-	After *entry.Position
-	Limit int
-}
-
-// LogNeighbours asks for what surrounds an entry.
-type LogNeighbours struct {
-	ID            entry.Position
-	Before, After int
-	// Same is the field that neighbours share with the entry: logger, process or,
-	// where it is empty, none.
-	Same string
 }
 
 // LogTail hands out entries as they arrive.
@@ -54,38 +29,6 @@ type LogTail interface {
 	// error is the context's, or tells that the store has closed.
 	Next(ctx context.Context, fn func(entry.Position, *entry.Entry) error) (dropped uint64, err error)
 	Close()
-}
-
-// LogStatistics is what Statistics counts.
-type LogStatistics struct {
-	Total     int64
-	ByLevel   map[entry.Level]int64
-	ByLogger  map[string]int64
-	Histogram []LogBucket
-	TopErrors []LogMessage
-	Store     LogStoreState
-}
-
-// LogBucket counts a stretch of time.
-type LogBucket struct {
-	Start   time.Time
-	ByLevel map[entry.Level]int64
-}
-
-// LogMessage counts entries of ERROR and above whose messages differ in numbers
-// and ids at most.
-type LogMessage struct {
-	Message, Logger string
-	Count           int64
-	Last            time.Time
-}
-
-// LogStoreState is how much is kept.
-type LogStoreState struct {
-	Bytes          int64
-	Blocks         int
-	Damaged        int
-	Oldest, Newest time.Time
 }
 
 const (
@@ -110,21 +53,10 @@ func (s *server) logPaths() map[string]endpoints {
 		"/logs/tail":       s.tailLogs,
 		"/export/logs":     s.exportLogs,
 	} {
-		paths[path] = endpoints{http.MethodGet: s.withLogs(h)}
+		paths[path] = endpoints{http.MethodGet: h}
 	}
 
 	return paths
-}
-
-// withLogs refuses what needs logs where none are kept.
-func (s *server) withLogs(h handler) handler {
-	return func(w http.ResponseWriter, r *http.Request) error {
-		if s.Logs == nil {
-			return &Error{http.StatusServiceUnavailable, CodeLogStoreUnavailable, "this llmwatch keeps no logs"}
-		}
-
-		return h(w, r)
-	}
 }
 
 // searchLogs answers one page of entries.
@@ -153,19 +85,21 @@ func (s *server) logContext(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return invalidParameter(fmt.Sprintf("id must be the _id of an entry, got %q", short(q.Get("id"))))
 	}
-	ask := LogNeighbours{ID: id}
-	if ask.Before, err = wholeNumber(q, "before", 10, 0, maxNeighbours); err != nil {
+	before, err := wholeNumber(q, "before", 10, 0, maxNeighbours)
+	if err != nil {
 		return err
 	}
-	if ask.After, err = wholeNumber(q, "after", 10, 0, maxNeighbours); err != nil {
+	after, err := wholeNumber(q, "after", 10, 0, maxNeighbours)
+	if err != nil {
 		return err
 	}
-	if ask.Same, err = oneOf(q, "same", "logger", "process"); err != nil {
+	same, err := oneOf(q, "same", logstore.SameLogger, logstore.SameProcess)
+	if err != nil {
 		return err
 	}
 	page := newEntryPage(w)
-	err = s.Logs.Around(r.Context(), ask, page.add)
-	if errors.Is(err, ErrNoEntry) {
+	err = s.Logs.Around(r.Context(), id, before, after, same, page.add)
+	if errors.Is(err, logstore.ErrNotFound) {
 		return &Error{http.StatusNotFound, CodeNotFound, "there is no log entry " + id.String() + "; it may be older than what is kept"}
 	}
 	if err != nil {
@@ -176,23 +110,24 @@ func (s *server) logContext(w http.ResponseWriter, r *http.Request) error {
 }
 
 type logStatisticsView struct {
-	TotalEntries int64            `json:"total_entries"`
-	ByLevel      map[string]int64 `json:"by_level"`
-	ByLogger     map[string]int64 `json:"by_logger"`
-	Histogram    []logBucketView  `json:"histogram"`
-	TopErrors    []logMessageView `json:"top_errors"`
-	Store        logStoreView     `json:"store"`
+	TotalEntries uint64            `json:"total_entries"`
+	ByLevel      map[string]uint64 `json:"by_level"`
+	ByLogger     map[string]uint64 `json:"by_logger"`
+	Histogram    []logBucketView   `json:"histogram"`
+	TopErrors    []logMessageView  `json:"top_errors"`
+	Store        logStoreView      `json:"store"`
 }
 
 type logBucketView struct {
-	Timestamp metrics.Time     `json:"timestamp"`
-	ByLevel   map[string]int64 `json:"by_level"`
+	Timestamp metrics.Time      `json:"timestamp"`
+	ByLevel   map[string]uint64 `json:"by_level"`
 }
 
 type logMessageView struct {
 	Message  string       `json:"message"`
 	Logger   string       `json:"logger"`
-	Count    int64        `json:"count"`
+	Level    string       `json:"level"`
+	Count    uint64       `json:"count"`
 	LastSeen metrics.Time `json:"last_seen"`
 }
 
@@ -222,35 +157,51 @@ func (s *server) logStatistics(w http.ResponseWriter, r *http.Request) error {
 	}{single{Success: true, Data: viewLogStatistics(&found)}, hours})
 }
 
-func viewLogStatistics(found *LogStatistics) logStatisticsView {
+func viewLogStatistics(found *logstore.Statistics) logStatisticsView {
 	v := logStatisticsView{
 		TotalEntries: found.Total,
-		ByLevel:      viewLevels(found.ByLevel),
+		ByLevel:      viewLevels(&found.ByLevel),
 		ByLogger:     mostOf(found.ByLogger),
 		Histogram:    make([]logBucketView, len(found.Histogram)),
 		TopErrors:    make([]logMessageView, len(found.TopErrors)),
 		Store: logStoreView{
-			found.Store.Bytes, found.Store.Blocks, found.Store.Damaged,
-			metrics.Time{Time: found.Store.Oldest},
-			metrics.Time{Time: found.Store.Newest},
+			found.Store.Bytes, found.Store.Blocks, len(found.Store.Damaged),
+			metrics.Time{Time: found.Store.Oldest}, metrics.Time{Time: found.Store.Newest},
 		},
 	}
-	for i, b := range found.Histogram {
-		v.Histogram[i] = logBucketView{metrics.Time{Time: b.Start}, viewLevels(b.ByLevel)}
+	for i := range found.Histogram {
+		b := &found.Histogram[i]
+		v.Histogram[i] = logBucketView{metrics.Time{Time: b.Start}, viewLevels(&b.ByLevel)}
 	}
-	for i, m := range found.TopErrors {
-		v.TopErrors[i] = logMessageView{m.Message, m.Logger, m.Count, metrics.Time{Time: m.Last}}
+	for i := range found.TopErrors {
+		m := &found.TopErrors[i]
+		v.TopErrors[i] = logMessageView{m.Template, m.Logger, m.Level.String(), m.Count, metrics.Time{Time: m.Last}}
 	}
 
 	return v
 }
 
 // viewLevels has every level, also those without entries.
-func viewLevels(counts map[entry.Level]int64) map[string]int64 {
-	v := make(map[string]int64, len(entry.Levels()))
+func viewLevels(counts *logstore.Levels) map[string]uint64 {
+	v := make(map[string]uint64, len(counts))
 	for _, level := range entry.Levels() {
 		v[level.String()] = counts[level]
 	}
 
 	return v
+}
+
+// mostOf returns the loggers with the most entries, which come first, and the sum
+// of the others.
+func mostOf(loggers []logstore.LoggerLevels) map[string]uint64 {
+	most := make(map[string]uint64, min(len(loggers), maxLoggersShown+1))
+	for i := range loggers {
+		name := loggers[i].Logger
+		if i >= maxLoggersShown {
+			name = otherLoggers
+		}
+		most[name] += loggers[i].ByLevel.Total()
+	}
+
+	return most
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"llmwatch/bridge/logstore"
 	"llmwatch/bridge/logstore/entry"
 )
 
@@ -96,7 +97,7 @@ func (m *memoryLogs) all(oldest bool) ([]keptEntry, error) {
 	return kept, m.fail
 }
 
-func (m *memoryLogs) Search(ctx context.Context, q LogQuery, fn func(entry.Position, *entry.Entry) error) (*entry.Position, error) {
+func (m *memoryLogs) Search(ctx context.Context, q logstore.Query, fn func(entry.Position, *entry.Entry) error) (*entry.Position, error) {
 	kept, err := m.all(q.Oldest)
 	if err != nil {
 		return nil, err
@@ -126,27 +127,27 @@ func (m *memoryLogs) Search(ctx context.Context, q LogQuery, fn func(entry.Posit
 	return nil, nil //nolint:nilnil // The end, as documented.
 }
 
-func (m *memoryLogs) Around(_ context.Context, q LogNeighbours, fn func(entry.Position, *entry.Entry) error) error {
+func (m *memoryLogs) Around(_ context.Context, id entry.Position, nBefore, nAfter int, field string, fn func(entry.Position, *entry.Entry) error) error {
 	kept, err := m.all(true)
 	if err != nil {
 		return err
 	}
-	at := slices.IndexFunc(kept, func(k keptEntry) bool { return k.at == q.ID })
+	at := slices.IndexFunc(kept, func(k keptEntry) bool { return k.at == id })
 	if at < 0 {
-		return ErrNoEntry
+		return logstore.ErrNotFound
 	}
 	same := func(k keptEntry) bool {
-		if q.Same == "" {
+		if field == "" {
 			return true
 		}
-		a, _ := k.e.Text(q.Same)
-		b, _ := kept[at].e.Text(q.Same)
+		a, _ := k.e.Text(field)
+		b, _ := kept[at].e.Text(field)
 
 		return a == b
 	}
 	before := slices.DeleteFunc(slices.Clone(kept[:at]), func(k keptEntry) bool { return !same(k) })
 	after := slices.DeleteFunc(slices.Clone(kept[at+1:]), func(k keptEntry) bool { return !same(k) })
-	shown := slices.Concat(before[max(len(before)-q.Before, 0):], kept[at:at+1], after[:min(q.After, len(after))])
+	shown := slices.Concat(before[max(len(before)-nBefore, 0):], kept[at:at+1], after[:min(nAfter, len(after))])
 	for _, k := range shown {
 		if err := fn(k.at, &k.e); err != nil {
 			return err
@@ -156,16 +157,17 @@ func (m *memoryLogs) Around(_ context.Context, q LogNeighbours, fn func(entry.Po
 	return nil
 }
 
-func (m *memoryLogs) Statistics(_ context.Context, from, until time.Time, buckets int) (LogStatistics, error) {
+func (m *memoryLogs) Statistics(_ context.Context, from, until time.Time, buckets int) (logstore.Statistics, error) {
 	kept, err := m.all(true)
-	s := LogStatistics{
-		ByLevel: map[entry.Level]int64{}, ByLogger: map[string]int64{},
-		Histogram: make([]LogBucket, buckets), Store: LogStoreState{Bytes: 1000, Blocks: 1, Oldest: from, Newest: until},
-	}
 	step := until.Sub(from) / time.Duration(buckets)
-	for i := range s.Histogram {
-		s.Histogram[i] = LogBucket{from.Add(time.Duration(i) * step), map[entry.Level]int64{}}
+	s := logstore.Statistics{
+		Step: step, Histogram: make([]logstore.Bucket, buckets),
+		Store: logstore.Stats{Bytes: 1000, Blocks: 1, Oldest: from, Newest: until},
 	}
+	for i := range s.Histogram {
+		s.Histogram[i].Start = from.Add(time.Duration(i) * step)
+	}
+	byLogger := map[string]*logstore.LoggerLevels{}
 	filter := entry.Filter{From: from.UnixNano(), Until: until.UnixNano()}
 	for _, k := range kept {
 		if !filter.Match(&k.e) {
@@ -173,12 +175,21 @@ func (m *memoryLogs) Statistics(_ context.Context, from, until time.Time, bucket
 		}
 		s.Total++
 		s.ByLevel[k.e.Level]++
-		s.ByLogger[k.e.Logger]++
+		if byLogger[k.e.Logger] == nil {
+			byLogger[k.e.Logger] = &logstore.LoggerLevels{Logger: k.e.Logger}
+		}
+		byLogger[k.e.Logger].ByLevel[k.e.Level]++
 		s.Histogram[(k.at.Time-filter.From)/int64(step)].ByLevel[k.e.Level]++
 		if k.e.Level >= entry.Error {
-			s.TopErrors = append(s.TopErrors, LogMessage{k.e.Message, k.e.Logger, 1, time.Unix(0, k.at.Time)})
+			s.TopErrors = append(s.TopErrors, logstore.ErrorMessage{
+				Template: k.e.Message, Logger: k.e.Logger, Level: k.e.Level, Count: 1, Last: time.Unix(0, k.at.Time),
+			})
 		}
 	}
+	for _, counts := range byLogger {
+		s.ByLogger = append(s.ByLogger, *counts)
+	}
+	slices.SortFunc(s.ByLogger, func(a, b logstore.LoggerLevels) int { return int(b.ByLevel.Total()) - int(a.ByLevel.Total()) })
 
 	return s, err
 }

@@ -1,10 +1,7 @@
 package bridge
 
 import (
-	"cmp"
-	"maps"
 	"net/http"
-	"slices"
 	"strconv"
 
 	"llmwatch/bridge/logstore/entry"
@@ -78,27 +75,4 @@ func (p *entryPage) end(more string) error {
 	_ = p.flush() // Fails only if the client has gone.
 
 	return nil
-}
-
-// mostOf returns the loggers with the most entries, and the sum of the others.
-func mostOf(counts map[string]int64) map[string]int64 {
-	if len(counts) <= maxLoggersShown {
-		if counts == nil {
-			return map[string]int64{}
-		}
-
-		return counts
-	}
-	names := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
-		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
-	})
-	most := map[string]int64{}
-	for i, name := range names {
-		if i >= maxLoggersShown {
-			name = otherLoggers
-		}
-		most[name] += counts[names[i]]
-	}
-
-	return most
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"llmwatch/bridge/logstore"
 	"llmwatch/bridge/logstore/entry"
 )
 
@@ -27,25 +28,25 @@ const (
 )
 
 // logQuery reads the parameters of a page.
-func (s *server) logQuery(r *http.Request, limit int) (LogQuery, error) {
+func (s *server) logQuery(r *http.Request, limit int) (logstore.Query, error) {
 	q := r.URL.Query()
 	filter, err := logFilter(q, s.Now())
 	if err != nil {
-		return LogQuery{}, err
+		return logstore.Query{}, err
 	}
-	ask := LogQuery{Filter: filter}
+	ask := logstore.Query{Filter: filter}
 	if ask.Limit, err = wholeNumber(q, "limit", limit, 1, maxLogLimit); err != nil {
-		return LogQuery{}, err
+		return logstore.Query{}, err
 	}
 	order, err := oneOf(q, "order", "newest", "oldest")
 	if err != nil {
-		return LogQuery{}, err
+		return logstore.Query{}, err
 	}
 	ask.Oldest = order == "oldest"
 	if text := q.Get("cursor"); text != "" {
 		after, err := entry.ParsePosition(text)
 		if err != nil {
-			return LogQuery{}, invalidParameter(fmt.Sprintf("cursor must be the next_cursor of the page before, got %q", short(text)))
+			return logstore.Query{}, invalidParameter(fmt.Sprintf("cursor must be the next_cursor of the page before, got %q", short(text)))
 		}
 		ask.After = &after
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"llmwatch/bridge/logstore"
 	"llmwatch/bridge/logstore/entry"
 )
 
@@ -77,7 +78,7 @@ type logStream struct {
 // back with: a reader that is cut off again gets them again, none is lost.
 func (s *server) resume(ctx context.Context, stream *logStream, filter entry.Filter, last entry.Position) error {
 	filter.From = max(filter.From, last.Time-int64(lateness))
-	q := LogQuery{Filter: filter, Oldest: true, Limit: maxLogLimit}
+	q := logstore.Query{Filter: filter, Oldest: true, Limit: maxLogLimit}
 	for {
 		next, err := s.Logs.Search(ctx, q, func(at entry.Position, e *entry.Entry) error {
 			if at.Seq <= last.Seq {

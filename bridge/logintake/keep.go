@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"time"
 
 	"llmwatch/bridge/logstore/entry"
 )
@@ -16,12 +17,15 @@ func (in *Intake) release(b *entry.Batch) {
 	in.batches.Put(b)
 }
 
+// arrival is the time of entries without one, as precise as most have theirs.
+func (in *Intake) arrival() time.Time { return in.options.Now().Truncate(time.Millisecond) }
+
 // keepOnce keeps a numbered body wholly or not at all.
 func (in *Intake) keepOnce(ctx context.Context, client string, number uint64, body io.Reader, encoding string, o *outcome) error {
 	w := &whole{outcome: o, batch: in.batch()}
 	defer in.release(w.batch)
 	bounded := &io.LimitedReader{R: body, N: maxAtomicBytes + 1}
-	err := in.options.Format.Read(bounded, in.options.Now(), w)
+	err := in.options.Format.Read(bounded, in.arrival(), w)
 	if err == nil && bounded.N == 0 {
 		err = errWholeTooLarge
 	}
@@ -73,7 +77,7 @@ func (in *Intake) keep(ctx context.Context, body io.Reader, encoding string, o *
 	defer in.active.Add(-1)
 	p := &pieces{Intake: in, outcome: o, ctx: ctx, batch: in.batch()}
 	defer func() { in.release(p.batch) }()
-	err := in.options.Format.Read(body, in.options.Now(), p)
+	err := in.options.Format.Read(body, in.arrival(), p)
 	if err != nil && p.failed == nil {
 		err = bodyError(err, encoding)
 	}

@@ -36,9 +36,9 @@ type Config struct {
 	tick time.Duration
 }
 
-// leastRetentionSize is the least that RetentionSize may be: the write-ahead log
+// LeastRetentionSize is the least that RetentionSize may be: the write-ahead log
 // and a block must fit.
-const leastRetentionSize = 16 << 20
+const LeastRetentionSize = 16 << 20
 
 // Validate names what is wrong.
 func (c *Config) Validate() error {
@@ -47,8 +47,8 @@ func (c *Config) Validate() error {
 		return errors.New("log store: the directory must be named")
 	case c.RetentionTime < 0:
 		return fmt.Errorf("log store: the retention time must not be negative, got %s", c.RetentionTime)
-	case c.RetentionSize < 0 || c.RetentionSize > 0 && c.RetentionSize < leastRetentionSize && c.fs == nil:
-		return fmt.Errorf("log store: the retention size must be 0 (no bound) or at least %d bytes, got %d", leastRetentionSize, c.RetentionSize)
+	case c.RetentionSize < 0 || c.RetentionSize > 0 && c.RetentionSize < LeastRetentionSize && c.fs == nil:
+		return fmt.Errorf("log store: the retention size must be 0 (no bound) or at least %d bytes, got %d", LeastRetentionSize, c.RetentionSize)
 	}
 
 	return nil

@@ -45,7 +45,7 @@ func (a *App) openStore(cfg *Config) (*sqlite.Store, error) {
 }
 
 // startAlerting begins to watch and to tell.
-func (a *App) startAlerting(cfg *Config, store *sqlite.Store, routing alert.Routing, client *metrics.Client, registry *prometheus.Registry) *alerting {
+func (a *App) startAlerting(cfg *Config, store *sqlite.Store, routing alert.Routing, client *metrics.Client, logs *logs, registry *prometheus.Registry) *alerting {
 	settled := newDeliveries(registry)
 	registry.MustRegister(&alertCollector{store: store, logger: a.logger}, newDiskCollector(cfg))
 	al := &alerting{store: store}
@@ -64,7 +64,7 @@ func (a *App) startAlerting(cfg *Config, store *sqlite.Store, routing alert.Rout
 
 			return json.Marshal(summary)
 		},
-		Extra:   (&messages{externalURL: a.externalURL, series: client.Series, logger: a.logger}).extra,
+		Extra:   (&messages{externalURL: a.externalURL, series: client.Series, errors: logs.newestErrors, logger: a.logger}).extra,
 		Settled: settled,
 	})
 	a.reloader.reroute = al.manager.Reroute

@@ -32,6 +32,7 @@ type Config struct {
 	Logging       Logging       `yaml:"logging" help:"How llmwatch itself logs."`
 	Alerts        Alerts        `yaml:"alerts" commands:"serve bridge" help:"When alert rules are evaluated, and how often people are told."`
 	Notifications Notifications `yaml:"notifications" commands:"serve bridge" reload:"true" help:"Who is told of alerts."`
+	Logs          Logs          `yaml:"logs" commands:"serve bridge" help:"Which log entries are kept."`
 	Prometheus    Prometheus    `yaml:"prometheus" help:"The metrics server: the embedded one of serve, the external one of bridge."`
 	Security      Security      `yaml:"security" help:"Who may do what."`
 
@@ -121,6 +122,7 @@ func DefaultConfig(command string) Config {
 		},
 		Notifications: defaultNotifications(),
 		Security:      defaultSecurity(),
+		Logs:          defaultLogs(),
 		command:       command,
 	}
 	if command == CommandExporter {
@@ -256,6 +258,9 @@ func (c *Config) metricsDir() string {
 
 	return filepath.Join(c.Server.DataDir, "metrics")
 }
+
+// logsDir is where the log entries are.
+func (c *Config) logsDir() string { return filepath.Join(c.Server.DataDir, "logs") }
 
 // DatabaseFile is its name in the data directory.
 const DatabaseFile = "llmwatch.db"

@@ -20,17 +20,19 @@ import (
 type messages struct {
 	externalURL string
 	series      func(ctx context.Context, expr string, at time.Time, window time.Duration) ([]metrics.Series, error)
-	logger      *slog.Logger
+	// errors are the newest error lines before a time.
+	errors func(ctx context.Context, until time.Time) ([]string, error)
+	logger *slog.Logger
 }
 
 // chartWindow is the period that a chart shows, chartTimeout how long a message
-// waits for it.
+// waits for it and for log lines.
 const (
 	chartWindow  = time.Hour
 	chartTimeout = 3 * time.Second
 )
 
-// extra links to the alert and draws its metric.
+// extra links to the alert, draws its metric and quotes the newest errors.
 func (m *messages) extra(ctx context.Context, n alert.Notification) alert.Extra {
 	if len(n.Alerts) != 1 || n.Kind == alert.KindDigest {
 		return alert.Extra{Link: m.externalURL + bridge.Base + "/alerts"}
@@ -42,6 +44,9 @@ func (m *messages) extra(ctx context.Context, n alert.Notification) alert.Extra 
 	var err error
 	if extra.Chart, err = m.chart(ctx, a, n.OwedAt); err != nil {
 		m.logger.DebugContext(ctx, "a notification goes without chart", "alert", a.ID, "err", err)
+	}
+	if extra.Logs, err = m.errors(ctx, n.OwedAt); err != nil {
+		m.logger.DebugContext(ctx, "a notification goes without log lines", "alert", a.ID, "err", err)
 	}
 
 	return extra

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
@@ -59,6 +60,8 @@ func (c *Config) prepare(logger *slog.Logger) (*engine.Config, alert.Routing, er
 // anything on disk is touched.
 func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
 	cfg.command = CommandServe
+	own := newOwnLog(logger.Handler())
+	logger = slog.New(own.handler)
 	engineCfg, routing, err := cfg.prepare(logger)
 	if err != nil {
 		return nil, err
@@ -76,6 +79,10 @@ func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
 		// The database is closed after the engine, whose last scrape counts the
 		// alerts; and the engine restores the timers of the rules it starts with.
 		store, err := a.openStore(&cfg)
+		if err != nil {
+			return err
+		}
+		logs, err := a.startLogs(&cfg, own, out.registry)
 		if err != nil {
 			return err
 		}
@@ -116,9 +123,11 @@ func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
 		if err != nil {
 			return err
 		}
-		alerts := a.startAlerting(&cfg, store, routing, client, out.registry)
+		alerts := a.startAlerting(&cfg, store, routing, client, logs, out.registry)
 		poller.Store(alerts.poller)
 		a.startHeartbeat(&cfg, out.registry, telling(store, alerts.poller.LastSuccess, cfg.Alerts.CheckInterval), func(context.Context) error { return eng.Status().AppendError })
+		receivers := out.receivers()
+		maps.Copy(receivers, logs.receivers())
 		a.port.handle(bridge.New(bridge.Options{
 			Metrics:    client,
 			Alerts:     alerts.manager,
@@ -130,11 +139,13 @@ func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
 			Checks: append(access.checks(),
 				bridge.Check{Name: "storage", Fatal: true, Run: func() error { return eng.Status().AppendError }},
 				bridge.Check{Name: "configuration", Run: func() error { return cmp.Or(a.reloader.failure(), eng.Status().ReloadError) }},
+				logs.check(),
 			),
 			Components: func() []bridge.Component {
-				return []bridge.Component{program(&cfg, eng.Status().Started), engineComponent(eng.Status()), a.reloader.component()}
+				return []bridge.Component{program(&cfg, eng.Status().Started), engineComponent(eng.Status()), logs.component(), a.reloader.component()}
 			},
-			Receivers: out.receivers(),
+			Receivers: receivers,
+			Logs:      logs,
 			Mounts: access.addPage(logger, map[string]http.Handler{
 				"/metrics":          out.handler,
 				engine.Prefix + "/": eng.Handler(),
@@ -183,6 +194,8 @@ func NewExporter(cfg Config, logger *slog.Logger) (*App, error) {
 // NewBridge returns the REST API beside an external metrics server.
 func NewBridge(cfg Config, logger *slog.Logger) (*App, error) {
 	cfg.command = CommandBridge
+	own := newOwnLog(logger.Handler())
+	logger = slog.New(own.handler)
 	_, routing, err := cfg.prepare(logger)
 	if err != nil {
 		return nil, err
@@ -203,6 +216,10 @@ func NewBridge(cfg Config, logger *slog.Logger) (*App, error) {
 		if err != nil {
 			return err
 		}
+		logs, err := a.startLogs(&cfg, own, registry)
+		if err != nil {
+			return err
+		}
 		ruleSet, err := a.startFolderRules(&cfg, store)
 		if err != nil {
 			return err
@@ -211,7 +228,7 @@ func NewBridge(cfg Config, logger *slog.Logger) (*App, error) {
 		if err != nil {
 			return err
 		}
-		alerts := a.startAlerting(&cfg, store, routing, client, registry)
+		alerts := a.startAlerting(&cfg, store, routing, client, logs, registry)
 		a.startHeartbeat(&cfg, registry, telling(store, alerts.poller.LastSuccess, cfg.Alerts.CheckInterval))
 		a.port.handle(bridge.New(bridge.Options{
 			Metrics:    client,
@@ -221,8 +238,12 @@ func NewBridge(cfg Config, logger *slog.Logger) (*App, error) {
 			Rules:      ruleSet,
 			Version:    cfg.Version.Version,
 			Interval:   cfg.Metrics.CollectionInterval,
-			Checks:     append(access.checks(), bridge.Check{Name: "configuration", Run: a.reloader.failure}),
-			Components: func() []bridge.Component { return []bridge.Component{program(&cfg, begin), a.reloader.component()} },
+			Checks:     append(access.checks(), logs.check(), bridge.Check{Name: "configuration", Run: a.reloader.failure}),
+			Components: func() []bridge.Component {
+				return []bridge.Component{program(&cfg, begin), logs.component(), a.reloader.component()}
+			},
+			Receivers: logs.receivers(),
+			Logs:      logs,
 			Mounts: access.addPage(logger, map[string]http.Handler{
 				"/metrics": exporter.Handler(registry, exporter.HandlerOptions{Logger: logger}),
 				ReloadPath: a.reloader,

@@ -1,0 +1,143 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"llmwatch/bridge"
+	"llmwatch/bridge/logintake"
+	"llmwatch/bridge/logintake/jsonlines"
+	"llmwatch/bridge/logstore"
+	"llmwatch/bridge/logstore/entry"
+	"llmwatch/bridge/metrics"
+	"llmwatch/logship"
+)
+
+// Logs says which log entries are kept.
+type Logs struct {
+	RetentionTime time.Duration `yaml:"retention_time" flag:"logs-retention-time" help:"How long entries are kept, by their own time; 0 for ever."`
+	RetentionSize int64         `yaml:"retention_size" flag:"logs-retention-size" unit:"bytes" help:"How many bytes are kept at most on disk, the oldest going first; 0 for no bound."`
+}
+
+func defaultLogs() Logs {
+	return Logs{RetentionTime: 30 * 24 * time.Hour, RetentionSize: 10 << 30}
+}
+
+// Validate checks what the store demands.
+func (l *Logs) Validate() error {
+	if least := int64(logstore.LeastRetentionSize); l.RetentionSize != 0 && l.RetentionSize < least {
+		return fmt.Errorf("retention_size must be 0 or at least %d bytes, got %d", least, l.RetentionSize)
+	}
+
+	return nil
+}
+
+// logs is everything that log entries live by.
+type logs struct {
+	store   *logstore.Store
+	intake  http.Handler
+	started time.Time
+}
+
+// startLogs opens the log store. From then on what the program itself logs is kept
+// in it as well.
+func (a *App) startLogs(cfg *Config, own *ownLog, registry prometheus.Registerer) (*logs, error) {
+	store, err := logstore.Open(logstore.Config{
+		Dir:           cfg.logsDir(),
+		RetentionTime: cfg.Logs.RetentionTime,
+		RetentionSize: cfg.Logs.RetentionSize,
+		Registerer:    registry,
+		// What the store says of itself must not come back into it.
+		Logger: slog.New(own.shown).With("component", "log store"),
+	})
+	if err != nil {
+		return nil, configErrorf("the log store %s cannot be opened: %w", cfg.logsDir(), err)
+	}
+	a.onStop("log store", store.Close)
+	l := &logs{store: store, started: time.Now()}
+	in, err := logintake.New(logintake.Options{Store: store, Format: jsonlines.New(logship.NewRedactor()), Registerer: registry, Logger: a.logger})
+	if err != nil {
+		return nil, err
+	}
+	l.intake = in
+	a.onStop("own log", own.start(store, registry))
+
+	return l, nil
+}
+
+// receivers are the handlers of what is sent here, by path below Base.
+func (l *logs) receivers() map[string]http.Handler { return map[string]http.Handler{"/logs": l.intake} }
+
+// check is what /health looks at.
+func (l *logs) check() bridge.Check {
+	return bridge.Check{Name: "log_store", Fatal: true, Run: l.store.Health}
+}
+
+// component is what /status shows.
+func (l *logs) component() bridge.Component {
+	s := l.store.Stats()
+	c := bridge.Component{
+		Name: "log_store", Running: true, Since: metrics.Time{Time: l.started},
+		Details: map[string]any{
+			"entries": s.Entries, "bytes": s.Bytes, "blocks": s.Blocks, "damaged": s.Damaged,
+			"oldest": metrics.Time{Time: s.Oldest}, "newest": metrics.Time{Time: s.Newest},
+		},
+	}
+	if err := l.store.Health(); err != nil {
+		c.LastError = err.Error()
+	}
+
+	return c
+}
+
+// errorLines are how many lines a message shows, errorWindow the time before it
+// that they are of.
+const (
+	errorLines  = 5
+	errorWindow = 15 * time.Minute
+)
+
+// newestErrors are the newest lines of level ERROR and above before a time, as
+// messages of alerts show them.
+func (l *logs) newestErrors(ctx context.Context, until time.Time) ([]string, error) {
+	var lines []string
+	_, err := l.store.Search(ctx, logstore.Query{
+		Filter: entry.Filter{
+			From: until.Add(-errorWindow).UnixNano(), Until: until.UnixNano() + 1, Levels: 1<<entry.Error | 1<<entry.Critical,
+		},
+		Limit: errorLines,
+	}, func(_ entry.Position, e *entry.Entry) error {
+		message, _, _ := bytes.Cut([]byte(e.Message), []byte("\n"))
+		lines = append(lines, fmt.Sprintf("%s %s %s: %s", entry.FormatTime(e.Time), e.Level, e.Logger, message))
+
+		return nil
+	})
+
+	return lines, err
+}
+
+// Tail, with the other methods of the store, makes it what the REST API reads.
+func (l *logs) Tail(filter entry.Filter, buffer int) bridge.LogTail {
+	return l.store.Tail(filter, buffer)
+}
+
+// Search implements bridge.Logs.
+func (l *logs) Search(ctx context.Context, q logstore.Query, fn func(entry.Position, *entry.Entry) error) (*entry.Position, error) {
+	return l.store.Search(ctx, q, fn)
+}
+
+// Around implements bridge.Logs.
+func (l *logs) Around(ctx context.Context, id entry.Position, before, after int, same string, fn func(entry.Position, *entry.Entry) error) error {
+	return l.store.Around(ctx, id, before, after, same, fn)
+}
+
+// Statistics implements bridge.Logs.
+func (l *logs) Statistics(ctx context.Context, from, until time.Time, buckets int) (logstore.Statistics, error) {
+	return l.store.Statistics(ctx, from, until, buckets)
+}
