@@ -150,6 +150,8 @@ var exporterNames = []string{
 	// OpenTelemetry's database and generative AI conventions.
 	"db_client_connection_count", "db_client_connection_max",
 	"gen_ai_server_time_to_first_token_seconds_bucket",
+	// llmwatch's log store.
+	"llmwatch_log_entries_total",
 	// llmwatch's exporter.
 	"llm_cache_requests_total", "llm_job_last_progress_timestamp_seconds", "llm_job_nonfinite_loss_total",
 	"llm_job_queue_wait_seconds_bucket", "llm_jobs_finished_total", "llm_queue_depth",
