@@ -166,7 +166,8 @@ func viewLogStatistics(found *logstore.Statistics) logStatisticsView {
 		TopErrors:    make([]logMessageView, len(found.TopErrors)),
 		Store: logStoreView{
 			found.Store.Bytes, found.Store.Blocks, len(found.Store.Damaged),
-			metrics.Time{Time: found.Store.Oldest}, metrics.Time{Time: found.Store.Newest},
+			metrics.Time{Time: found.Store.Oldest},
+			metrics.Time{Time: found.Store.Newest},
 		},
 	}
 	for i := range found.Histogram {

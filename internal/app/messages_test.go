@@ -51,6 +51,9 @@ func TestMessagesCarryLinkAndChart(t *testing.T) {
 				{Labels: map[string]string{"__name__": "x", "instance": "here"}, Points: points},
 			}, nil
 		},
+		errors: func(_ context.Context, until time.Time) ([]string, error) {
+			return []string{"errors until " + until.String()}, nil
+		},
 	}
 	a := alert.Alert{
 		ID: "high_cpu_usage_20240115", Labels: map[string]string{"alertname": "high_cpu_usage", "instance": "here"},
@@ -65,6 +68,10 @@ func TestMessagesCarryLinkAndChart(t *testing.T) {
 	}
 	if _, err := png.Decode(bytes.NewReader(extra.Chart)); err != nil {
 		t.Errorf("the chart is no picture: %v", err)
+	}
+
+	if len(extra.Logs) != 1 || extra.Logs[0] != "errors until "+at.String() {
+		t.Errorf("the log lines are %q", extra.Logs)
 	}
 
 	a.Labels["instance"] = "unknown"

@@ -42,12 +42,20 @@ func TestDocumentedMetrics(t *testing.T) {
 	bridge.New(bridge.Options{
 		Metrics: client, Interval: time.Second, Registerer: out.registry, Logger: slog.New(slog.DiscardHandler),
 	})
+	cfg.Server.DataDir = t.TempDir()
+	a := &App{logger: slog.New(slog.DiscardHandler)}
+	if _, err := a.startLogs(cfg, newOwnLog(slog.DiscardHandler), out.registry); err != nil {
+		t.Fatal(err)
+	}
 	newDeliveries(out.registry)
 	newBeats(out.registry)
 	out.registry.MustRegister(&alertCollector{}, &diskCollector{}, newReloader(cfg, silent))
 	newAccess(false, silent, out.registry)
 
 	want := metricsTable(t, out.registry)
+	if err := a.stop(); err != nil {
+		t.Fatal(err)
+	}
 	text, err := os.ReadFile(metricsDoc)
 	if err != nil {
 		t.Fatal(err)

@@ -79,7 +79,7 @@ func (l *ownLog) Write(line []byte) (int, error) {
 // then is kept.
 func (l *ownLog) start(store logintake.Store, registry prometheus.Registerer) (stop func() error) {
 	registry.MustRegister(l.dropped)
-	k := &ownKeeper{ownLog: l, store: store, format: jsonlines.New(logship.NewRedactor())}
+	k := &ownKeeper{ownLog: l, log: slog.New(l.shown), store: store, format: jsonlines.New(logship.NewRedactor())}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -99,6 +99,7 @@ func (l *ownLog) start(store logintake.Store, registry prometheus.Registerer) (s
 type ownKeeper struct {
 	*ownLog
 
+	log    *slog.Logger // It shows only.
 	store  logintake.Store
 	format *jsonlines.Format
 	batch  entry.Batch
@@ -132,7 +133,7 @@ func (k *ownKeeper) keep(ctx context.Context) {
 	if k.batch.Size() > ownBuffer {
 		k.dropped.Add(float64(bytes.Count(lines, []byte{'\n'})))
 	} else if err := k.format.Read(bytes.NewReader(lines), time.Now(), k); err != nil {
-		k.shows(ctx, slog.LevelError, "the own log cannot be read", err)
+		k.log.ErrorContext(ctx, "llmwatch's own log cannot be read", "err", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, ownTimeout)
 	defer cancel()
@@ -143,16 +144,11 @@ func (k *ownKeeper) keep(ctx context.Context) {
 	if (err != nil) != k.failed {
 		k.failed = err != nil
 		if k.failed {
-			k.shows(ctx, slog.LevelError, "llmwatch's own log cannot be kept", err)
+			k.log.ErrorContext(ctx, "llmwatch's own log cannot be kept", "err", err)
 		} else {
-			k.shows(ctx, slog.LevelInfo, "llmwatch's own log is kept again", nil)
+			k.log.InfoContext(ctx, "llmwatch's own log is kept again")
 		}
 	}
-}
-
-// shows logs where nothing is kept.
-func (k *ownKeeper) shows(ctx context.Context, level slog.Level, message string, err error) {
-	slog.New(k.shown).Log(ctx, level, message, "err", err)
 }
 
 // Add implements logintake.Sink.
