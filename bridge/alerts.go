@@ -111,18 +111,18 @@ func answerPage(w http.ResponseWriter, page alert.Page, cursor bool) error {
 	}
 	out := bufio.NewWriterSize(w, pageBuffer)
 	announceJSON(w.Header())
-	out.WriteString(`{"success":true,"data":[`)
+	// What cannot be written is told by Flush.
+	fmt.Fprint(out, `{"success":true,"data":[`)
+	between := ""
 	for i := range page.Alerts {
 		text, err := json.Marshal(viewAlert(&page.Alerts[i]))
 		if err != nil {
 			return err
 		}
-		if i > 0 {
-			out.WriteByte(',')
-		}
-		out.Write(text)
+		fmt.Fprintf(out, "%s%s", between, text)
+		between = ","
 	}
-	out.WriteString(tail + "\n")
+	fmt.Fprintln(out, tail)
 
 	return out.Flush()
 }

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -282,7 +281,7 @@ func TestTenThousandAlertsFloodNobody(t *testing.T) {
 func (p *process) peak() int64 {
 	p.t.Helper()
 
-	status, err := os.ReadFile(filepath.Join("/proc", fmt.Sprint(p.cmd.Process.Pid), "status"))
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if err != nil {
 		p.t.Skipf("no peak memory without /proc: %v", err)
 	}
