@@ -267,7 +267,16 @@ func TestAFailureAtEachStepLosesNothing(t *testing.T) {
 					s, err = j.work(t.Context(), fs, func(error) {})
 				}
 				j.check(t, s)
-				if err := errors.Join(j.send(t.Context(), s), s.Sync(t.Context())); err != nil {
+				if err := j.send(t.Context(), s); err != nil {
+					t.Fatalf("%v at operation %d: %v", failure, at, err)
+				}
+				shut(t, s) // What was taken back must not be there after a start.
+				s = open(t, "", fs, 40, j.retain)
+				j.check(t, s)
+				if damaged := s.Stats().Damaged; len(damaged) > 0 {
+					t.Fatalf("%v at operation %d: taken for damage: %v", failure, at, damaged)
+				}
+				if err := s.Sync(t.Context()); err != nil {
 					t.Fatalf("%v at operation %d: %v", failure, at, err)
 				}
 				j.check(t, s)

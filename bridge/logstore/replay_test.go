@@ -58,6 +58,37 @@ func TestClientsAreForgottenWhenIdleOrTooMany(t *testing.T) {
 	}
 }
 
+// TestATailSaysHowManyWereSealedBeforeItLooked lets a tail come too late.
+func TestATailSaysHowManyWereSealedBeforeItLooked(t *testing.T) {
+	s, err := Open(Config{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	appendLines := func() {
+		var b entry.Batch
+		for range 10 {
+			b.Add(&entry.Entry{Message: "line"})
+		}
+		if err := s.Append(t.Context(), &b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	late := &Tail{store: s, buffer: 100, ready: make(chan struct{}, 1), gathered: &gathered{}, spare: &gathered{}, next: 3}
+	appendLines()
+	if err := s.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	late.catchUp()
+	appendLines()
+	late.catchUp()
+	seen := 0
+	lost, err := late.Next(t.Context(), func(entry.Position, *entry.Entry) error { seen++; return nil })
+	if err != nil || lost != 8 || seen != 10 {
+		t.Errorf("%d seen and %d lost, %v", seen, lost, err)
+	}
+}
+
 func TestTemplates(t *testing.T) {
 	for message, want := range map[string]string{
 		"request 17 failed":                  "request <*> failed",
