@@ -94,7 +94,7 @@ func (t *tally) digest(ctx context.Context, h *handle, earlier *digest) (*digest
 			c := &h.info.Counts[i]
 			part.buckets[0][c.Level] += uint64(c.Rows)
 		}
-	} else if err := part.histogram(ctx, h, &entry.Filter{}); err != nil {
+	} else if _, err := part.histogram(ctx, h, &entry.Filter{}); err != nil {
 		return nil, err
 	}
 	d := &digest{step: t.step, origin: part.origin, buckets: part.buckets}
@@ -115,43 +115,38 @@ func (t *tally) digest(ctx context.Context, h *handle, earlier *digest) (*digest
 // maxDigestErrors is how many error messages are remembered of a block.
 const maxDigestErrors = 50
 
-// histogram counts the entries of a block that pass.
-func (t *tally) histogram(ctx context.Context, h *handle, f *entry.Filter) error {
+// histogram counts the entries of a block that pass, and returns how many of each
+// level there are.
+func (t *tally) histogram(ctx context.Context, h *handle, f *entry.Filter) (sum Levels, err error) {
 	counts := make([][entry.NumLevels]int64, len(t.buckets))
 	if err := h.Histogram(ctx, f, t.origin, t.step, counts); err != nil {
-		return err
+		return sum, err
 	}
 	for i := range counts {
 		for level, n := range counts[i] {
 			t.buckets[i][level] += uint64(n)
+			sum[level] += uint64(n)
 		}
 	}
 
-	return nil
+	return sum, nil
 }
 
 // addPart counts in a block that reaches beyond the bounds.
 func (t *tally) addPart(ctx context.Context, h *handle, f *entry.Filter) error {
-	if err := t.histogram(ctx, h, f); err != nil {
-		return err
-	}
-	names := map[string]bool{}
 	for i := range h.info.Counts {
 		name := h.info.Counts[i].Logger
-		if names[name] {
-			continue
+		if i > 0 && name == h.info.Counts[i-1].Logger {
+			continue // They are ordered by logger and level.
 		}
-		names[name] = true
 		one := *f
 		one.Fields = []entry.FieldMatch{{Name: "logger", Values: []string{name}}}
-		var counts [1][entry.NumLevels]int64
-		low, high := max(f.From, h.info.MinTime), min(f.Until, after(h.info.MaxTime))
-		if err := h.Histogram(ctx, &one, low, high-low, counts[:]); err != nil {
+		sum, err := t.histogram(ctx, h, &one)
+		if err != nil {
 			return err
 		}
-		l := t.logger(name)
-		for level, n := range counts[0] {
-			l[level] += uint64(n)
+		if sum.Total() > 0 {
+			t.logger(name).add(&sum)
 		}
 	}
 
