@@ -146,7 +146,6 @@ func (s *Store) commit(group []*request) {
 		s.publish(group, now)
 	}
 	s.failing.setAppending(s.log, err)
-	s.lastAppend.Store(now.UnixNano())
 	full := s.active.full(s.cfg.headRows)
 	for _, r := range group {
 		r.done <- err // Not r after this: it is used again.

@@ -22,15 +22,19 @@ type maintainer struct {
 	backoff time.Duration
 	sealed  int64     // Bytes of frames sealed since memory was last given back.
 	last    time.Time // When something was sealed or merged last.
+	// Since seenAt no more than idleRows came after the number seen.
+	seen   uint64
+	seenAt time.Time
 }
 
 const (
 	// maxBackoff is the longest time between two attempts to seal.
 	maxBackoff = 10 * time.Second
-	// idleAfter is how long nothing must have been appended for what has gathered to
-	// be sealed early, and idleText from which size of it on: at rest little memory
-	// is held.
+	// idleAfter is how long no more than idleRows must have come for what has gathered
+	// to be sealed early, and idleText from which size of it on: at rest little memory
+	// is held, and nearly all is found in blocks.
 	idleAfter = 5 * time.Second
+	idleRows  = 1000
 	idleText  = 1 << 20
 	// maxHeadAge bounds how long entries wait to be sealed, and the write-ahead log.
 	maxHeadAge = 30 * time.Minute
@@ -130,14 +134,17 @@ func (s *Store) probe() {
 	})
 }
 
-// rest seals what has gathered when nothing more comes, or when it is old, and
-// gives memory back.
+// rest seals what has gathered when hardly anything more comes, or when it is old,
+// and gives memory back.
 func (s *Store) rest() {
 	now := s.cfg.Now()
-	idle := now.Sub(time.Unix(0, s.lastAppend.Load())) >= idleAfter
 	s.mu.RLock()
-	rows, text, since, waiting := s.active.rows, s.active.text, s.active.since, len(s.frozen)
+	rows, text, since, waiting, next := s.active.rows, s.active.text, s.active.since, len(s.frozen), s.next
 	s.mu.RUnlock()
+	if next-s.maint.seen > idleRows {
+		s.maint.seen, s.maint.seenAt = next, now
+	}
+	idle := now.Sub(s.maint.seenAt) >= idleAfter
 	if rows > 0 && waiting == 0 && (idle && text >= idleText || now.Sub(since) >= maxHeadAge) {
 		if err := s.control(s.rotate); err != nil {
 			s.failing.setAppending(s.log, fmt.Errorf("%w: %w", ErrUnavailable, err))

@@ -53,7 +53,6 @@ type Store struct {
 	closed  bool
 
 	failing    failing
-	lastAppend atomic.Int64 // Nanoseconds since 1970.
 	blockBytes atomic.Int64
 	maint      maintainer
 }
