@@ -2,6 +2,7 @@ package block
 
 import (
 	"bytes"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"regexp"
@@ -70,7 +71,7 @@ func TestLinesAreTakenApartAtNumbersAndIdentifiers(t *testing.T) {
 
 func TestNoLiteralIsRequiredThatIsNot(t *testing.T) {
 	for pattern, want := range map[string]string{
-		"timeout": "timeout", "a(bcd)+e": "a bcd e", "(?i)aBc": "abc", "(?i)größe": "", "abc|abd": "ab", "abc|(d|e)": "", "a(bc|(?i)de)": "a [bc][de]", "x*": "", "(foo)?barr": "barr", "a{2,3}bc": "a a bc", "^yes$": "yes", "(": "",
+		"timeout": "timeout", "a(bcd)+e": "a bcd e", "(?i)aBc": "abc", "(?i)größe": "", "abc|abd": "ab *1", "abc|(d|e)": "[abc][*1]", "abc|.": "", "a(bc|(?i)de)": "a [bc][de]", "[0-9]{3}x?[0-9]y[é-ê]": "*3 *1 y", "[ab]+[ab][bc]": "*2 *1", "x*": "", "(foo)?barr": "barr", "a{2,3}bc": "a a bc", "^yes$": "yes", "(": "",
 	} {
 		if got := describe(required(pattern)); got != want {
 			t.Errorf("%q requires %q, want %q", pattern, got, want)
@@ -83,6 +84,9 @@ func describe(needs []need) string {
 	for _, n := range needs {
 		var text strings.Builder
 		text.WriteString(n.text)
+		if n.class != nil {
+			fmt.Fprintf(&text, "*%d", n.length)
+		}
 		for _, one := range n.anyOf {
 			text.WriteString("[" + describe(one) + "]")
 		}
@@ -97,6 +101,7 @@ func FuzzPattern(f *testing.F) {
 	f.Add("(?i)k(a|b)+s", "xKabS")
 	f.Add("(?i)k", "\u212a")
 	f.Add("(a.c)+b{2}", "abcbb")
+	f.Add("[ab]{3,}c|[0-9]x?[0-9]", "abbac")
 	f.Add("x(foo|(?i)bar|b.z)y", "xBARy")
 	f.Fuzz(func(t *testing.T, pattern, text string) {
 		re, err := regexp.Compile(pattern)

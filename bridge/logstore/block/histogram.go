@@ -18,6 +18,7 @@ func (b *Block) Histogram(ctx context.Context, f *entry.Filter, from, step int64
 	if possible, err := b.possible(q); err != nil || !possible {
 		return err
 	}
+	q.prepare()
 	chunks, err := b.directory()
 	if err != nil {
 		return err

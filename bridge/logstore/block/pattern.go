@@ -21,11 +21,13 @@ type literal struct {
 type run literal
 
 // need is what a text that matches must contain: a literal, or all that one of some
-// alternatives needs.
+// alternatives needs, or so many letters of a class side by side.
 type need struct {
 	literal
-	runs  []run // Of the literal.
-	anyOf [][]need
+	runs   []run // Of the literal.
+	anyOf  [][]need
+	class  *[256]bool
+	length int
 }
 
 func needLiteral(text string, fold bool) need {
@@ -61,15 +63,12 @@ func needsOf(re *syntax.Regexp) []need {
 		if isASCII([]byte(text)) { // Other letters have more forms than two.
 			return []need{needLiteral(strings.ToLower(text), true)}
 		}
+	case syntax.OpCharClass:
+		return classNeed(re)
 	case syntax.OpCapture, syntax.OpPlus:
 		return needsOf(re.Sub[0])
 	case syntax.OpConcat:
-		var all []need
-		for _, sub := range re.Sub {
-			all = append(all, needsOf(sub)...)
-		}
-
-		return all
+		return allNeeds(re.Sub)
 	case syntax.OpAlternate:
 		n := need{}
 		for _, sub := range re.Sub {
@@ -87,12 +86,70 @@ func needsOf(re *syntax.Regexp) []need {
 	return nil
 }
 
+func allNeeds(subs []*syntax.Regexp) []need {
+	var all []need
+	for i, sub := range subs {
+		needs := needsOf(sub)
+		// The same class twice is a run of two, as [a-f]{12} is a run of twelve.
+		if last := len(all) - 1; i > 0 && len(needs) == 1 && isClass(sub) && isClass(subs[i-1]) && last >= 0 &&
+			needs[0].class != nil && all[last].class != nil && *needs[0].class == *all[last].class {
+			all[last].length++
+
+			continue
+		}
+		all = append(all, needs...)
+	}
+
+	return all
+}
+
+// isClass reports whether re matches letters of a class and nothing else.
+func isClass(re *syntax.Regexp) bool {
+	return re.Op == syntax.OpCharClass || re.Op == syntax.OpPlus && re.Sub[0].Op == syntax.OpCharClass
+}
+
+// classNeed needs a letter of a class, if its letters are bytes.
+func classNeed(re *syntax.Regexp) []need {
+	n := need{class: &[256]bool{}, length: 1}
+	for i := 0; i < len(re.Rune); i += 2 {
+		if re.Rune[i+1] >= utf8.RuneSelf {
+			return nil
+		}
+		for b := re.Rune[i]; b <= re.Rune[i+1]; b++ {
+			n.class[b] = true
+		}
+	}
+
+	return []need{n}
+}
+
+// endOfRun returns where the first run of so many letters of the class ends, -1 if
+// there is none.
+func (n *need) endOfRun(text []byte) int {
+	length := 0
+	for i, b := range text {
+		if !n.class[b] {
+			length = 0
+		} else if length++; length == n.length {
+			return i + 1
+		}
+	}
+
+	return -1
+}
+
 // holdsAll reports whether what is needed stands in text, one literal behind the
 // other. It may be wrong only by saying yes.
 func holdsAll(text []byte, needs []need) bool {
 	for i := range needs {
 		n := &needs[i]
 		switch {
+		case n.class != nil:
+			end := n.endOfRun(text)
+			if end < 0 {
+				return false
+			}
+			text = text[end:]
 		case n.anyOf != nil:
 			if !slices.ContainsFunc(n.anyOf, func(one []need) bool { return holdsAll(text, one) }) {
 				return false

@@ -29,17 +29,9 @@ type fieldTest struct {
 	absent bool // Entries without the field pass.
 }
 
+// newQuery prepares what the block as a whole is asked; prepare does the rest.
 func newQuery(f *entry.Filter) *query {
 	q := &query{Filter: f}
-	if f.Pattern != nil {
-		q.pattern = patternTest(f.Pattern)
-	}
-	for _, word := range f.Words {
-		q.words = append(q.words, &textTest{
-			needs: []need{needLiteral(strings.ToLower(word), true)},
-			match: func(text []byte) bool { return entry.HasWord(view(text), word) },
-		})
-	}
 	for _, m := range f.Fields {
 		q.fields = append(q.fields, fieldTest{name: m.Name, absent: slices.Contains(m.Values, ""), textTest: textTest{
 			equal: m.Values, match: func(text []byte) bool { return slices.Contains(m.Values, view(text)) },
@@ -47,6 +39,19 @@ func newQuery(f *entry.Filter) *query {
 	}
 
 	return q
+}
+
+// prepare makes q ready for chunks.
+func (q *query) prepare() {
+	if q.Pattern != nil {
+		q.pattern = patternTest(q.Pattern)
+	}
+	for _, word := range q.Words {
+		q.words = append(q.words, &textTest{
+			needs: []need{needLiteral(strings.ToLower(word), true)},
+			match: func(text []byte) bool { return entry.HasWord(view(text), word) },
+		})
+	}
 }
 
 // rowTest reports whether a row passes; a nil one lets all pass.

@@ -48,6 +48,7 @@ func (b *Block) Search(ctx context.Context, s Search) ([]Hit, error) {
 	if possible, err := b.possible(q); err != nil || !possible {
 		return nil, err
 	}
+	q.prepare()
 	chunks, err := b.directory()
 	if err != nil {
 		return nil, err
