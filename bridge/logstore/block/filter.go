@@ -9,8 +9,8 @@ import (
 const (
 	filterPage   = 4096 - sumSize - 60 // With its sum and a cipher's overhead, one page of a disk.
 	filterLine   = 64
-	filterBits   = 11 // For each value.
-	filterProbes = 6
+	filterBits   = 13 // For each value.
+	filterProbes = 7
 	// maxFiltered is the longest value that is looked up in the filter.
 	maxFiltered = 128
 )

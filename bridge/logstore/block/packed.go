@@ -110,7 +110,7 @@ func (c *coder) putPacked(dst []byte, v *values, p *pack) []byte {
 type packedTexts struct {
 	pack
 	letter  [maxAlphabet]byte // The alphabet, for any number of bits.
-	columns [][]uint64
+	columns []*planes
 }
 
 func (r *reader) packed(n int) texts {
@@ -120,7 +120,7 @@ func (r *reader) packed(n int) texts {
 	}
 	mask := r.take((len(t.model) + 7) / 8)
 	t.alphabet = r.text()
-	if r.failed || len(t.alphabet) < 2 || len(t.alphabet) > maxAlphabet {
+	if r.failed || len(t.alphabet) < 2 || len(t.alphabet) > maxAlphabet || bytes.Count(mask, []byte{0}) == len(mask) {
 		r.fail()
 
 		return constTexts(nil)
@@ -132,7 +132,7 @@ func (r *reader) packed(n int) texts {
 	}
 	t.bits = bits.Len(uint(len(t.alphabet) - 1))
 	for range t.words() {
-		t.columns = append(t.columns, r.ints(n))
+		t.columns = append(t.columns, r.planes(n))
 	}
 	copy(t.letter[:], t.alphabet)
 	if r.failed {
@@ -147,7 +147,7 @@ func (t *packedTexts) append(dst []byte, i int) []byte {
 	dst = append(dst, t.model...)
 	text := dst[start:]
 	for w, column := range t.columns {
-		x, at := column[i], t.word(w)
+		x, at := column.at(i), t.word(w)
 		for _, k := range slices.Backward(at) {
 			text[k] = t.letter[x&(1<<t.bits-1)]
 			x >>= t.bits
@@ -198,4 +198,25 @@ func (t *packedTexts) find(text []byte) []uint64 {
 	}
 
 	return words
+}
+
+// rowsOf returns the rows whose text is one of those wanted.
+func (t *packedTexts) rowsOf(wanted []string) map[int]bool {
+	rows := map[int]bool{}
+	for _, text := range wanted {
+		words := t.find([]byte(text))
+		if len(words) == 0 {
+			continue
+		}
+		t.columns[0].find(words[0], func(row int) {
+			for w := 1; w < len(words); w++ {
+				if t.columns[w].at(row) != words[w] {
+					return
+				}
+			}
+			rows[row] = true
+		})
+	}
+
+	return rows
 }

@@ -111,27 +111,12 @@ func (q *textTest) overDict(t *dictTexts) (rowTest, bool) {
 }
 
 func (q *textTest) overPacked(t *packedTexts) (rowTest, bool) {
-	var wanted [][]uint64
-	for _, text := range q.equal {
-		if words := t.find([]byte(text)); words != nil {
-			wanted = append(wanted, words)
-		}
-	}
-	if len(wanted) == 0 {
+	rows := t.rowsOf(q.equal)
+	if len(rows) == 0 {
 		return never, true
 	}
 
-	return func(i int) bool {
-		return slices.ContainsFunc(wanted, func(words []uint64) bool {
-			for w, x := range words {
-				if t.columns[w][i] != x {
-					return false
-				}
-			}
-
-			return true
-		})
-	}, false
+	return func(i int) bool { return rows[i] }, false
 }
 
 func (q *textTest) overNumbers(t *numbers) (rowTest, bool) {
