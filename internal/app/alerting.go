@@ -64,7 +64,7 @@ func (a *App) startAlerting(cfg *Config, store *sqlite.Store, routing alert.Rout
 
 			return json.Marshal(summary)
 		},
-		Extra:   (&messages{externalURL: a.externalURL, series: client.Series, errors: logs.newestErrors, logger: a.logger}).extra,
+		Extra:   (&messages{externalURL: a.externalURL, series: client.Series, trouble: logs.trouble, logger: a.logger}).extra,
 		Settled: settled,
 	})
 	a.reloader.reroute = al.manager.Reroute

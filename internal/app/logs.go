@@ -1,16 +1,18 @@
 package app
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"llmwatch/bridge"
+	"llmwatch/bridge/alert"
 	"llmwatch/bridge/logintake"
 	"llmwatch/bridge/logintake/jsonlines"
 	"llmwatch/bridge/logstore"
@@ -96,30 +98,61 @@ func (l *logs) component() bridge.Component {
 	return c
 }
 
-// errorLines are how many lines a message shows, errorWindow the time before it
-// that they are of.
+// troubleLines are how many lines a message shows, troubleWindow the time before
+// it that they are of, troubleSearched how many are looked at for them.
 const (
-	errorLines  = 5
-	errorWindow = 15 * time.Minute
+	troubleLines    = 5
+	troubleWindow   = 10 * time.Minute
+	troubleSearched = 500
 )
 
-// newestErrors are the newest lines of level ERROR and above before a time, as
-// messages of alerts show them.
-func (l *logs) newestErrors(ctx context.Context, until time.Time) ([]string, error) {
-	var lines []string
-	_, err := l.store.Search(ctx, logstore.Query{
-		Filter: entry.Filter{
-			From: until.Add(-errorWindow).UnixNano(), Until: until.UnixNano() + 1, Levels: 1<<entry.Error | 1<<entry.Critical,
-		},
-		Limit: errorLines,
-	}, func(_ entry.Position, e *entry.Entry) error {
-		message, _, _ := bytes.Cut([]byte(e.Message), []byte("\n"))
-		lines = append(lines, fmt.Sprintf("%s %s %s: %s", entry.FormatTime(e.Time), e.Level, e.Logger, message))
+// pathLabels are the labels under which metrics name what log lines call path.
+var pathLabels = []string{"path", "http_route", "route", "endpoint"}
+
+// trouble are the newest lines of level WARNING and above before a time that may
+// concern an alert, as messages show them: those of its logger and of its path,
+// where its labels name them. llmwatch's own lines are shown where nobody else's
+// are: they explain alerts about llmwatch, and would hide what explains others.
+func (l *logs) trouble(ctx context.Context, a *alert.Alert, until time.Time) ([]string, error) {
+	filter := entry.Filter{
+		From: until.Add(-troubleWindow).UnixNano(), Until: until.UnixNano() + 1,
+		Levels: 1<<entry.Warning | 1<<entry.Error | 1<<entry.Critical,
+	}
+	if name := a.Labels["logger"]; name != "" {
+		filter.Loggers = []string{name, name + ".*"}
+	}
+	for _, label := range pathLabels {
+		// A template of paths is in no log line.
+		if path := a.Labels[label]; path != "" && !strings.Contains(path, "{") {
+			filter.Fields = append(filter.Fields, entry.FieldMatch{Name: "path", Values: []string{path}})
+			break
+		}
+	}
+	var others, own []string
+	errEnough := errors.New("enough lines")
+	_, err := l.store.Search(ctx, logstore.Query{Filter: filter, Limit: troubleSearched}, func(_ entry.Position, e *entry.Entry) error {
+		lines := &others
+		if e.Logger == ownLogger || strings.HasPrefix(e.Logger, ownLogger+".") {
+			lines = &own
+		}
+		if len(*lines) < troubleLines {
+			message, _, _ := strings.Cut(e.Message, "\n")
+			*lines = append(*lines, fmt.Sprintf("%s %s %s: %s", entry.FormatTime(e.Time), e.Level, e.Logger, message))
+		}
+		if len(others) == troubleLines {
+			return errEnough
+		}
 
 		return nil
 	})
+	if errors.Is(err, errEnough) {
+		err = nil
+	}
+	if len(others) == 0 {
+		others = own
+	}
 
-	return lines, err
+	return others, err
 }
 
 // Tail, with the other methods of the store, makes it what the REST API reads.

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"llmwatch/bridge"
 	"llmwatch/bridge/alert"
 	"llmwatch/bridge/metrics"
 	"llmwatch/bridge/notify"
@@ -20,9 +19,9 @@ import (
 type messages struct {
 	externalURL string
 	series      func(ctx context.Context, expr string, at time.Time, window time.Duration) ([]metrics.Series, error)
-	// errors are the newest error lines before a time.
-	errors func(ctx context.Context, until time.Time) ([]string, error)
-	logger *slog.Logger
+	// trouble are the newest log lines before a time that may concern an alert.
+	trouble func(ctx context.Context, a *alert.Alert, until time.Time) ([]string, error)
+	logger  *slog.Logger
 }
 
 // chartWindow is the period that a chart shows, chartTimeout how long a message
@@ -32,20 +31,20 @@ const (
 	chartTimeout = 3 * time.Second
 )
 
-// extra links to the alert, draws its metric and quotes the newest errors.
+// extra links to the alert, draws its metric and quotes log lines.
 func (m *messages) extra(ctx context.Context, n alert.Notification) alert.Extra {
 	if len(n.Alerts) != 1 || n.Kind == alert.KindDigest {
-		return alert.Extra{Link: m.externalURL + bridge.Base + "/alerts"}
+		return alert.Extra{Link: m.externalURL + "/alerts"}
 	}
 	a := &n.Alerts[0]
-	extra := alert.Extra{Link: m.externalURL + bridge.Base + "/alerts/" + url.PathEscape(a.ID)}
+	extra := alert.Extra{Link: m.externalURL + "/alerts/" + url.PathEscape(a.ID)}
 	ctx, cancel := context.WithTimeout(ctx, chartTimeout)
 	defer cancel()
 	var err error
 	if extra.Chart, err = m.chart(ctx, a, n.OwedAt); err != nil {
 		m.logger.DebugContext(ctx, "a notification goes without chart", "alert", a.ID, "err", err)
 	}
-	if extra.Logs, err = m.errors(ctx, n.OwedAt); err != nil {
+	if extra.Logs, err = m.trouble(ctx, a, n.OwedAt); err != nil {
 		m.logger.DebugContext(ctx, "a notification goes without log lines", "alert", a.ID, "err", err)
 	}
 

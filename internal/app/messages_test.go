@@ -51,7 +51,7 @@ func TestMessagesCarryLinkAndChart(t *testing.T) {
 				{Labels: map[string]string{"__name__": "x", "instance": "here"}, Points: points},
 			}, nil
 		},
-		errors: func(_ context.Context, until time.Time) ([]string, error) {
+		trouble: func(_ context.Context, _ *alert.Alert, until time.Time) ([]string, error) {
 			return []string{"errors until " + until.String()}, nil
 		},
 	}
@@ -60,7 +60,7 @@ func TestMessagesCarryLinkAndChart(t *testing.T) {
 		GeneratorURL: "http://localhost:9090/graph?g0.tab=0&g0.expr=" + url.QueryEscape("llmwatch:cpu_percent > 80"),
 	}
 	extra := m.extra(t.Context(), alert.Notification{Kind: alert.KindFiring, Alerts: []alert.Alert{a}, OwedAt: at})
-	if want := "https://watch.example.com/api/v1/monitoring/alerts/high_cpu_usage_20240115"; extra.Link != want {
+	if want := "https://watch.example.com/alerts/high_cpu_usage_20240115"; extra.Link != want {
 		t.Errorf("the link is %q, want %q", extra.Link, want)
 	}
 	if asked != "llmwatch:cpu_percent" {
@@ -79,7 +79,7 @@ func TestMessagesCarryLinkAndChart(t *testing.T) {
 		t.Error("a series of another instance was drawn")
 	}
 	if extra := m.extra(t.Context(), alert.Notification{Kind: alert.KindDigest, Alerts: []alert.Alert{a}}); extra.Chart != nil ||
-		extra.Link != "https://watch.example.com/api/v1/monitoring/alerts" {
+		extra.Link != "https://watch.example.com/alerts" {
 		t.Errorf("a digest carries %q and a chart of %d bytes", extra.Link, len(extra.Chart))
 	}
 }
