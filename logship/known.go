@@ -98,6 +98,7 @@ var keyForms = []keyForm{
 	{"ghr_", 16, isAlphanumeric},    // and refresh.
 	{"github_pat_", 16, isWordByte}, // GitHub, fine-grained.
 	{"hf_", 20, isAlphanumeric},     // Hugging Face.
+	{"lwt_", 16, isWordByte},        // llmwatch.
 	{"sk_live_", 16, isAlphanumeric},
 	{"sk_test_", 16, isAlphanumeric}, // Stripe.
 	{"rk_live_", 16, isAlphanumeric},

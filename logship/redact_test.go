@@ -109,6 +109,7 @@ func TestRedactorString(t *testing.T) {
 		{"AIzaSyA1234567890abcdefghijklmnopqrstuv", mark},
 		{"hf_abcdefghijklmnopqrstuvwxyzABCDEFGH", mark},
 		{"hf_hub_download", same},
+		{"lwt_abcdefgh_ABCDEFGHIJKLMNOPQRSTUVWXYZ234567ABCDEFGHIJKLMNOPQRST", mark},
 		{"half_abcdefghijklmnopqrstuvwxyz", same},
 		{"glpat-abcdefghij1234567890", mark},
 		{"sk_live_abcdefghijklmnop1234", mark},

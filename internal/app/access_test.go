@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/crypto/bcrypt"
 
 	"llmwatch/bridge"
 	"llmwatch/internal/auth"
@@ -108,6 +109,130 @@ func TestEveryRouteWithEveryRole(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+func TestAccessControlIsReloaded(t *testing.T) {
+	out := &outside{}
+	cfg := listening(CommandBridge)
+	cfg.Prometheus.URL, cfg.Server.DataDir, cfg.Reread = "http://"+busy(t), t.TempDir(), out.read
+	cfg.Security.APIAuthentication = true
+	_, tokens := tokensIn(t, cfg.Server.DataDir)
+	out.next = *cfg
+	out.next.command = CommandBridge
+	a, err := NewBridge(*cfg, silent)
+	base := serving(t, a, err)
+	if _, err := a.Reload(t.Context()); err != nil { // It waits until everything runs.
+		t.Fatal(err)
+	}
+	alerts := func() int {
+		status, _ := try(t, http.MethodGet, base+bridge.Base+"/alerts", tokens[auth.Viewer])
+		return status
+	}
+	if status := alerts(); status != http.StatusOK {
+		t.Errorf("at first a viewer is answered with %d", status)
+	}
+	out.change(func(o *outside) { o.next.Security.AccessControl.ReadMetrics = []string{"admin"} })
+	if _, err := a.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if status := alerts(); status != http.StatusForbidden {
+		t.Errorf("afterwards a viewer is answered with %d", status)
+	}
+	out.change(func(o *outside) { o.next.Security.AccessControl.ReadMetrics = []string{"everybody"} })
+	if _, err := a.Reload(t.Context()); err == nil || !strings.Contains(err.Error(), "must hold admin, operator, viewer, ingest or scrape") {
+		t.Errorf("a role that does not exist: %v", err)
+	}
+}
+
+func TestAuditWithoutAuthentication(t *testing.T) {
+	cfg := listening(CommandBridge)
+	cfg.Prometheus.URL, cfg.Server.DataDir = "http://"+busy(t), t.TempDir()
+	cfg.Security.AuditLogging = true
+	store, _ := tokensIn(t, cfg.Server.DataDir)
+	a, err := NewBridge(*cfg, silent)
+	base := serving(t, a, err)
+	if _, err := a.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if status, text := try(t, http.MethodGet, base+bridge.Base+"/session", ""); status != http.StatusOK || !strings.Contains(text, `"authentication":"off"`) {
+		t.Errorf("the session is answered with %d %s", status, text)
+	}
+	if status, text := try(t, http.MethodPost, base+bridge.Base+"/notifications/test", ""); status != http.StatusOK {
+		t.Errorf("a test is answered with %d %s", status, text)
+	}
+	links, err := store.Audit(t.Context(), auth.AuditFilter{Limit: 10})
+	if err != nil || len(links) == 0 {
+		t.Fatalf("nothing is recorded (%v)", err)
+	}
+	if e, err := links[len(links)-1].Entry(); err != nil || e.Actor != "anonymous" || e.Action != "POST "+bridge.Base+"/notifications/test" || e.Outcome != auth.OutcomeOK {
+		t.Errorf("what changes is recorded as %+v (%v)", e, err)
+	}
+}
+
+// hashOf is a password as a web configuration file has it.
+func hashOf(t *testing.T, password string) string {
+	t.Helper()
+
+	hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	return string(hash)
+}
+
+func TestExporterKnowsTheUsersOfTheFile(t *testing.T) {
+	cfg := listening(CommandExporter)
+	cfg.Security.APIAuthentication = true
+	if _, err := NewExporter(*cfg, silent); err == nil || !strings.Contains(err.Error(), "needs basic_auth_users") {
+		t.Errorf("without users: %v", err)
+	}
+	cfg.Security.WebConfigFile = filepath.Join(t.TempDir(), "web.yml")
+	file := fmt.Sprintf("basic_auth_users: {prometheus: %q}\nhttp_server_config: {headers: {X-Frame-Options: deny}}\n", hashOf(t, "correct horse"))
+	if err := os.WriteFile(cfg.Security.WebConfigFile, []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a, err := NewExporter(*cfg, silent)
+	base := serving(t, a, err)
+	for status := http.StatusServiceUnavailable; status == http.StatusServiceUnavailable; {
+		status, _ = try(t, http.MethodGet, base+"/metrics", "")
+	}
+	for _, path := range []string{"/metrics", "/nothing", ReloadPath, bridge.Base + "/metrics/api"} {
+		if status, text := try(t, http.MethodPost, base+path, ""); status != http.StatusUnauthorized {
+			t.Errorf("%s answers strangers with %d %s", path, status, text)
+		}
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+"/metrics", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.SetBasicAuth("prometheus", "correct horse")
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK || resp.Header.Get("X-Frame-Options") != "deny" {
+		t.Errorf("the user of the file is answered with %d %v", resp.StatusCode, resp.Header)
+	}
+	cfg.Security.APIAuthentication = false
+	if _, err := NewExporter(*cfg, silent); err == nil || !strings.Contains(err.Error(), "which need security.api_authentication") {
+		t.Errorf("with users that nobody asks for: %v", err)
+	}
+}
+
+func TestRateLimitOfTheFile(t *testing.T) {
+	cfg := listening(CommandExporter)
+	cfg.Security.WebConfigFile = filepath.Join(t.TempDir(), "web.yml")
+	if err := os.WriteFile(cfg.Security.WebConfigFile, []byte("rate_limit: {interval: 1h, burst: 1}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	a, err := NewExporter(*cfg, silent)
+	base := serving(t, a, err)
+	try(t, http.MethodGet, base+"/metrics", "")
+	if status, text := try(t, http.MethodGet, base+"/metrics", ""); status != http.StatusTooManyRequests || !strings.Contains(text, "rate_limit") {
+		t.Errorf("the second request is answered with %d %s", status, text)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"llmwatch/bridge"
 	"llmwatch/bridge/alert"
 	"llmwatch/bridge/metrics"
+	"llmwatch/internal/auth"
 	"llmwatch/internal/settings"
 	"llmwatch/logship"
 )
@@ -28,10 +29,12 @@ type reloader struct {
 	logger *slog.Logger
 	schema *settings.Schema
 	reread func() (*Config, error)
-	// rules has the engine read its files again, reroute changes who is told, and
-	// level what is logged. They are nil where there is nothing to change.
+	// rules has the engine read its files again, reroute changes who is told,
+	// permit what roles may do, and level what is logged. They are nil where there
+	// is nothing to change.
 	rules   func() error
 	reroute func(alert.Routing)
+	permit  func(auth.Policy)
 	level   func(slog.Level)
 
 	busy    sync.Mutex // Held during a reload, so that there is one at a time.
@@ -108,6 +111,10 @@ func (r *reloader) apply() (*Config, error) {
 	if err != nil {
 		return nil, &ConfigError{err}
 	}
+	policy, err := next.Security.policy()
+	if err != nil {
+		return nil, &ConfigError{err}
+	}
 	if r.rules != nil {
 		if err := r.rules(); err != nil {
 			return nil, err
@@ -115,6 +122,9 @@ func (r *reloader) apply() (*Config, error) {
 	}
 	if r.reroute != nil {
 		r.reroute(routing)
+	}
+	if r.permit != nil {
+		r.permit(policy)
 	}
 	if r.level != nil {
 		r.level(level)

@@ -18,7 +18,7 @@ import (
 type Security struct {
 	APIAuthentication bool          `yaml:"api_authentication" flag:"api-authentication" help:"Whether callers have to show credentials."`
 	AllowAnonymous    bool          `yaml:"allow_anonymous" flag:"allow-anonymous" help:"Permits listening on other than loopback addresses although callers are not authenticated."`
-	AccessControl     AccessControl `yaml:"access_control" commands:"serve bridge" help:"Which roles have a permission: admin, operator, viewer, ingest, scrape."`
+	AccessControl     AccessControl `yaml:"access_control" commands:"serve bridge" reload:"true" help:"Which roles have a permission: admin, operator, viewer, ingest, scrape."`
 	SessionLifetime   time.Duration `yaml:"session_lifetime" commands:"serve bridge" min:"1m" help:"How long after the login to the page a session ends."`
 	AuditLogging      bool          `yaml:"audit_logging" flag:"audit-logging" commands:"serve bridge" help:"Whether it is recorded who did or read what."`
 	AuditRetention    time.Duration `yaml:"audit_retention" commands:"serve bridge" min:"1h" help:"How long the record is kept."`
@@ -120,6 +120,7 @@ func (a *App) startAccess(cfg *Config, registry prometheus.Registerer) (*access,
 			Store: store, File: a.port.web.users, Policy: policy, SessionLifetime: s.SessionLifetime, Logger: a.logger,
 		})
 		runs = append(runs, out.guard.Run)
+		a.reloader.permit = out.guard.SetPolicy
 	}
 	if s.AuditLogging && store != nil {
 		out.auditor = auth.NewAuditor(store, a.logger, s.AuditRetention)

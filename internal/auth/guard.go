@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -25,7 +26,7 @@ type Config struct {
 	// File are the users of a web configuration file: bcrypt hashes by name. As
 	// with other programs that read such a file, they may do everything.
 	File map[string]string
-	// Policy says what roles may do.
+	// Policy says what roles may do at first.
 	Policy Policy
 	// SessionLifetime is how long after the login a session ends.
 	SessionLifetime time.Duration
@@ -39,6 +40,7 @@ type Guard struct {
 	addresses *throttle // Wrong passwords by address,
 	tokens    *throttle // wrong tokens by address,
 	users     *throttle // wrong passwords by user.
+	policy    atomic.Pointer[Policy]
 	now       func() time.Time
 
 	mu   sync.Mutex
@@ -49,8 +51,7 @@ type Guard struct {
 // used.
 func NewGuard(cfg Config) *Guard {
 	now := time.Now
-
-	return &Guard{
+	g := &Guard{
 		cfg:       cfg,
 		passwords: newPasswords(),
 		addresses: newThrottle(attemptsOfAddress, addressEvery, now),
@@ -59,13 +60,19 @@ func NewGuard(cfg Config) *Guard {
 		now:       now,
 		uses:      map[string]time.Time{},
 	}
+	g.SetPolicy(cfg.Policy)
+
+	return g
 }
 
 // Policy says what roles may do.
-func (g *Guard) Policy() Policy { return g.cfg.Policy }
+func (g *Guard) Policy() Policy { return *g.policy.Load() }
+
+// SetPolicy changes what roles may do, at once.
+func (g *Guard) SetPolicy(p Policy) { g.policy.Store(&p) }
 
 // Authenticate tells who sends a request. Errors are ErrNoCredentials,
-// ErrWrongCredentials, ErrForged, a *ThrottledError, or that of a store that
+// ErrWrongCredentials, ErrForged (with whose session it is), a *ThrottledError, or that of a store that
 // cannot be read.
 func (g *Guard) Authenticate(r *http.Request) (Principal, error) {
 	if header := r.Header.Get("Authorization"); header != "" {
@@ -110,7 +117,7 @@ func (g *Guard) byCookie(r *http.Request, secret string) (Principal, error) {
 	}
 	p.CSRF = csrfOf(secret)
 	if changes(r.Method) && !hmac.Equal([]byte(r.Header.Get(CSRFHeader)), []byte(p.CSRF)) {
-		return Principal{}, ErrForged
+		return p, ErrForged
 	}
 
 	return p, nil

@@ -49,7 +49,7 @@ func (g *Guard) revoked(ctx context.Context, p Principal, permission Permission)
 		return true
 	}
 
-	return err == nil && permission != "" && !g.cfg.Policy.Allows(again.Role, permission)
+	return err == nil && permission != "" && !g.Policy().Allows(again.Role, permission)
 }
 
 // again looks a principal up without its secret.

@@ -1047,7 +1047,7 @@ export interface components {
         };
     };
     responses: {
-        /** @description The request failed; the code says how. */
+        /** @description The request failed; the code says how. With authentication on, 401 (unauthenticated) is for callers without credentials or with wrong ones, 403 (forbidden) for those whose role lacks the permission and for changes of a session without its CSRF token, 429 for too many wrong credentials. */
         Error: {
             headers: {
                 [name: string]: unknown;
