@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 
@@ -267,6 +268,27 @@ func TestLargeTexts(t *testing.T) {
 	if len(data) > 4<<20 {
 		t.Errorf("%d bytes for 80 MB of three letters", len(data))
 	}
+}
+
+func TestAnEntryThatIsTooLargeIsRefused(t *testing.T) {
+	w := block.NewWriter(block.Options{})
+	large := kept{1, entry.Entry{Message: strings.Repeat("a", 49<<20)}}
+	w.Add(large.seq, &large.Entry)
+	if data, _, err := w.Finish([]byte("x")); err == nil || string(data) != "x" {
+		t.Fatalf("%d bytes, %v", len(data), err)
+	}
+	w.Reset()
+	large.Message = large.Message[:47<<20]
+	w.Add(large.seq, &large.Entry)
+	data, _, err := w.Finish(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := block.Open(bytes.NewReader(data), int64(len(data)), block.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	requireSame(t, 0, b, []kept{large})
 }
 
 func TestACancelledQuestionIsNotAnswered(t *testing.T) {

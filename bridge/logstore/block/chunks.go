@@ -90,6 +90,7 @@ func (w *Writer) begin(o *output, level entry.Level, rows *positions, first, las
 	o.directory = binary.AppendUvarint(o.directory, times[0]-uint64(o.info.MinTime))
 	o.directory = binary.AppendUvarint(o.directory, times[len(times)-1]-times[0])
 	o.chunks++
+	w.coder.siblings = nil
 	c := &chunkWriter{w: w, o: o}
 	o.body = w.coder.putInts(o.body[:0], times)
 	if err := c.section(columnTimes, entry.Number, 0); err != nil {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"slices"
 
@@ -41,6 +42,9 @@ type output struct {
 func (w *Writer) Finish(dst []byte) ([]byte, Info, error) {
 	if w.rows == 0 {
 		return dst, Info{}, errors.New("a log block needs an entry")
+	}
+	if w.most > maxEntry {
+		return dst, Info{}, fmt.Errorf("an entry of %d bytes is too large for a log block, which takes %d", w.most, maxEntry)
 	}
 	groups := w.gather()
 	o := &output{

@@ -13,14 +13,15 @@ func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 // Bounds of a block's make-up. They decide how well it compresses and how much a
 // question has to read; a reader takes what it finds.
 const (
-	maxGroups  = 512     // Shapes that are kept apart.
-	minGroup   = 48      // Rows that are worth a group.
-	maxRows    = 8192    // Of a chunk.
-	maxText    = 4 << 20 // Bytes of text after which a chunk is full.
-	maxColumns = 256     // Of a chunk of mixed rows; fields beyond them are kept together.
-	maxKnown   = 10_000  // Names that are remembered over Reset.
-	maxInline  = 256     // Bytes of a text that all rows have in common, kept in the directory.
-	maxProbes  = 4       // Shapes of one hash.
+	maxGroups  = 512      // Shapes that are kept apart.
+	minGroup   = 48       // Rows that are worth a group.
+	maxRows    = 8192     // Of a chunk.
+	maxText    = 4 << 20  // Bytes of text after which a chunk is full.
+	maxColumns = 256      // Of a chunk of mixed rows; fields beyond them are kept together.
+	maxKnown   = 10_000   // Names that are remembered over Reset.
+	maxEntry   = 48 << 20 // Bytes of an entry: with a full chunk it still fits in a section.
+	maxInline  = 256      // Bytes of a text that all rows have in common, kept in the directory.
+	maxProbes  = 4        // Shapes of one hash.
 )
 
 // Writer gathers entries and makes a block of them. It is used again after Reset,
@@ -33,6 +34,7 @@ type Writer struct {
 	mixed  [entry.NumLevels]mixed
 	rows   int
 	size   int
+	most   int // Bytes of the longest entry, names included.
 	coder  *coder
 }
 
@@ -125,10 +127,11 @@ func (w *Writer) Size() int { return w.size }
 // Add copies an entry and its number.
 func (w *Writer) Add(seq uint64, e *entry.Entry) {
 	w.rows++
-	w.size += len(e.Logger) + len(e.Message)
+	text, names := len(e.Logger)+len(e.Message), 0
 	for i := range e.Fields {
-		w.size += len(e.Fields[i].Value)
+		text, names = text+len(e.Fields[i].Value), names+len(e.Fields[i].Name)
 	}
+	w.size, w.most = w.size+text, max(w.most, text+names)
 	g := w.group(e)
 	if g == nil {
 		m := &w.mixed[e.Level]
@@ -244,7 +247,7 @@ func (w *Writer) Reset() {
 		w.mixed[i].rows.reset()
 		w.mixed[i].text.Reset()
 	}
-	w.rows, w.size = 0, 0
+	w.rows, w.size, w.most = 0, 0, 0
 }
 
 // sorted returns the order of the rows by position, nil if they are in order.
