@@ -63,6 +63,9 @@ func (f *Follower) follow(ctx context.Context, c *courier) {
 			f.scan(now)
 			if first {
 				f.findMoved(now)
+				if len(f.files) == 0 {
+					f.log.Warn("no file is there yet", "patterns", f.options.Files)
+				}
 			}
 			f.survey()
 			nextScan = now.Add(f.options.Poll * time.Duration(len(f.files)/scanFiles))
