@@ -28,10 +28,12 @@ type row struct {
 func main() {
 	binary := flag.String("bin", "bin/llmwatch", "the program to measure")
 	rest := flag.Duration("rest", 5*time.Minute, "how long after the start memory is looked at")
+	lines := flag.Int("log-lines", 1_000_000, "how many log lines are stored; with 10000000 queries must not be 10 times slower")
+	only := flag.String("only", "", "measure only logs, or only the rest: logs, metrics")
 	flag.Parse()
 
 	ctx := context.Background()
-	rows, err := measure(ctx, *binary, *rest)
+	rows, err := measure(ctx, *binary, *only, *rest, *lines)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
@@ -41,7 +43,7 @@ func main() {
 	}
 }
 
-func measure(ctx context.Context, binary string, rest time.Duration) ([]row, error) {
+func measure(ctx context.Context, binary, only string, rest time.Duration, lines int) ([]row, error) {
 	dir, err := os.MkdirTemp("", "llmwatch-bench-*")
 	if err != nil {
 		return nil, err
@@ -50,12 +52,14 @@ func measure(ctx context.Context, binary string, rest time.Duration) ([]row, err
 
 	b := &bench{binary: binary, dir: dir}
 	defer b.stop()
-	for _, step := range []func(context.Context) error{
-		b.startup,
-		b.scrape,
-		b.overview,
-		func(ctx context.Context) error { return b.memory(ctx, rest) },
-	} {
+	var steps []func(context.Context) error
+	if only != "logs" {
+		steps = append(steps, b.startup, b.scrape, b.overview, func(ctx context.Context) error { return b.memory(ctx, rest) })
+	}
+	if only != "metrics" {
+		steps = append(steps, func(ctx context.Context) error { return b.logs(ctx, lines) })
+	}
+	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
