@@ -25,6 +25,7 @@ import (
 type Logs struct {
 	RetentionTime time.Duration `yaml:"retention_time" flag:"logs-retention-time" help:"How long entries are kept, by their own time; 0 for ever."`
 	RetentionSize int64         `yaml:"retention_size" flag:"logs-retention-size" unit:"bytes" help:"How many bytes are kept at most on disk, the oldest going first; 0 for no bound."`
+	Files         []string      `yaml:"files" flag:"logs-files" help:"Log files to follow, as paths or patterns such as /var/log/app/*.log*; rotated files should match too."`
 }
 
 func defaultLogs() Logs {
@@ -70,7 +71,7 @@ func (a *App) startLogs(cfg *Config, own *ownLog, registry prometheus.Registerer
 	l.intake = in
 	a.onStop("own log", own.start(store, registry))
 
-	return l, nil
+	return l, a.followFiles(cfg, store)
 }
 
 // receivers are the handlers of what is sent here, by path below Base.

@@ -1,6 +1,11 @@
 package app
 
 import (
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -71,5 +76,69 @@ func TestMessagesQuoteWhatMayConcernTheAlert(t *testing.T) {
 	}
 	if got, err := (&logs{store: store}).trouble(t.Context(), &alert.Alert{}, until); err != nil || len(got) != troubleLines {
 		t.Errorf("%d lines, %v, want %d", len(got), err, troubleLines)
+	}
+}
+
+func TestConfiguredFilesAreFollowedAndRememberedOverRestarts(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "app.log")
+	cfg := listening(CommandServe)
+	cfg.Server.DataDir = filepath.Join(dir, "data")
+	cfg.Logs.Files = []string{path + "*"}
+	write := func(text string) {
+		f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = f.WriteString(text)
+		if err := errors.Join(err, f.Close()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("before the first start\n")
+	for round, lines := range []string{"one\n{\"message\":\"two\",\"password\":\"hunter2\"}\n", "three\n"} {
+		a := &App{logger: slog.New(slog.DiscardHandler)}
+		l, err := a.startLogs(cfg, newOwnLog(slog.DiscardHandler), prometheus.NewRegistry())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if round == 0 { // Let it note where the file ends.
+			waitUntil(t, func() bool {
+				_, err := os.Stat(filepath.Join(cfg.logsDir(), "followed", "checkpoint"))
+				return err == nil
+			})
+		}
+		write(lines)
+		want := 2 + round
+		waitUntil(t, func() bool { return l.store.Stats().Entries >= uint64(want) })
+		if err := a.stop(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	store, err := logstore.Open(logstore.Config{Dir: cfg.logsDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = store.Close() }() // Nothing was written.
+	var got []string
+	_, err = store.Search(t.Context(), logstore.Query{Oldest: true}, func(_ entry.Position, e *entry.Entry) error {
+		password, _ := e.Text("password")
+		got = append(got, strings.TrimSpace(e.Message+" "+password))
+
+		return nil
+	})
+	if want := []string{"one", "two [REDACTED]", "three"}; err != nil || !cmp.Equal(want, got) {
+		t.Errorf("%v, kept are %q", err, got)
+	}
+}
+
+// waitUntil waits for what other goroutines do.
+func waitUntil(t *testing.T, done func() bool) {
+	t.Helper()
+
+	for deadline := time.Now().Add(20 * time.Second); !done(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it did not happen within 20s")
+		}
 	}
 }
