@@ -89,6 +89,7 @@ bench: build ## Measure this build beside its peers and print a table.
 	@./scripts/install $(BENCH_PACKAGES)
 	$(GO) run ./test/bench -bin bin/llmwatch
 	$(GO) test -run '^$$' -bench 'Middleware|Push|Scrape' -benchmem ./exporter/...
+	$(GO) test -run '^$$' -bench 'Read|Parse' -benchmem ./bridge/logintake/...
 	$(GO) test -run '^$$' -bench 'Access|Authenticate|Gather|Record' -benchmem ./internal/app ./internal/auth
 
 .PHONY: lint

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -126,6 +127,10 @@ func (b *bench) ingest(ctx context.Context, encoding string, lines *logLines, pe
 	if encoding == "gzip" {
 		name = lines.gzip
 	}
+	before, err := p.cpu()
+	if err != nil {
+		return err
+	}
 	took, err := p.send(ctx, name, encoding, lines.count)
 	if err != nil {
 		return err
@@ -135,6 +140,13 @@ func (b *bench) ingest(ctx context.Context, encoding string, lines *logLines, pe
 		peer: "SQLite", peerHas: peer.ingest.Seconds() * 1e6 / float64(lines.count),
 	})
 	time.Sleep(settle)
+	after, err := p.cpu()
+	if err != nil {
+		return err
+	}
+	b.add(row{
+		what: "logs: processor time a line, sealing included, " + encoding, ours: (after - before).Seconds() * 1e6 / float64(lines.count), unit: "µs", limit: 10,
+	})
 	peak, err := p.peakMB()
 	if err != nil {
 		return err
@@ -318,4 +330,26 @@ func (p *process) peakMB() (float64, error) {
 	}
 
 	return 0, fmt.Errorf("no VmHWM for process %d", p.cmd.Process.Pid)
+}
+
+// cpu is the processor time that the process has used.
+func (p *process) cpu() (time.Duration, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(text), ") ") // The name may hold spaces.
+	fields := strings.Fields(rest)
+	const user, system, tick = 11, 12, 10 * time.Millisecond // As proc(5) counts, from the state on.
+	if len(fields) <= system {
+		return 0, fmt.Errorf("process %d has no times", p.cmd.Process.Pid)
+	}
+	var ticks [2]int64
+	for i, at := range []int{user, system} {
+		if ticks[i], err = strconv.ParseInt(fields[at], 10, 64); err != nil {
+			return 0, err
+		}
+	}
+
+	return time.Duration(ticks[0]+ticks[1]) * tick, nil
 }

@@ -99,30 +99,7 @@ func (s *sqlitePeer) fill(ctx context.Context, name string) error {
 	input := bufio.NewScanner(f)
 	input.Buffer(nil, 1<<20)
 	for more := true; more; {
-		tx, err := s.db.BeginTx(ctx, nil)
-		if err != nil {
-			return err
-		}
-		insert, err := tx.PrepareContext(ctx, "INSERT INTO logs (time, level, logger, message, request_id, line) VALUES (?, ?, ?, ?, ?, ?)")
-		if err != nil {
-			return err
-		}
-		for n := 0; n < 1000; n++ {
-			if more = input.Scan(); !more {
-				break
-			}
-			var e struct {
-				Timestamp, Level, Logger, Message string
-				RequestID                         string `json:"request_id"`
-			}
-			if err := json.Unmarshal(input.Bytes(), &e); err != nil {
-				return err
-			}
-			if _, err := insert.ExecContext(ctx, e.Timestamp, e.Level, e.Logger, e.Message, e.RequestID, input.Text()); err != nil {
-				return err
-			}
-		}
-		if err := tx.Commit(); err != nil {
+		if more, err = s.insert(ctx, input); err != nil {
 			return err
 		}
 	}
@@ -130,29 +107,43 @@ func (s *sqlitePeer) fill(ctx context.Context, name string) error {
 	return input.Err()
 }
 
+// insert writes the next thousand lines in one transaction, and returns whether
+// there may be more.
+func (s *sqlitePeer) insert(ctx context.Context, input *bufio.Scanner) (more bool, err error) {
+	tx, err := s.db.BeginTx(ctx, nil)
+	if err != nil {
+		return false, err
+	}
+	statement, err := tx.PrepareContext(ctx, "INSERT INTO logs (time, level, logger, message, request_id, line) VALUES (?, ?, ?, ?, ?, ?)")
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = statement.Close() }() // It was only used.
+	for range 1000 {
+		if !input.Scan() {
+			return false, tx.Commit()
+		}
+		var e struct {
+			Timestamp, Level, Logger, Message string
+			RequestID                         string `json:"request_id"`
+		}
+		if err := json.Unmarshal(input.Bytes(), &e); err != nil {
+			return false, err
+		}
+		if _, err := statement.ExecContext(ctx, e.Timestamp, e.Level, e.Logger, e.Message, e.RequestID, input.Text()); err != nil {
+			return false, err
+		}
+	}
+
+	return true, tx.Commit()
+}
+
 // median asks as often as the other side is asked, less where an answer takes long.
 func (s *sqlitePeer) median(ctx context.Context, query string, args ...any) (time.Duration, error) {
 	var took []time.Duration
 	for begin := time.Now(); len(took) < requests && (len(took) < 3 || time.Since(begin) < 10*time.Second); {
 		start := time.Now()
-		rows, err := s.db.QueryContext(ctx, query, args...)
-		if err != nil {
-			return 0, err
-		}
-		columns, err := rows.Columns()
-		if err != nil {
-			return 0, err
-		}
-		values := make([]any, len(columns))
-		for i := range values {
-			values[i] = new(any)
-		}
-		for rows.Next() {
-			if err := rows.Scan(values...); err != nil {
-				return 0, err
-			}
-		}
-		if err := rows.Close(); err != nil {
+		if err := s.read(ctx, query, args...); err != nil {
 			return 0, fmt.Errorf("asking SQLite: %w", err)
 		}
 		took = append(took, time.Since(start))
@@ -160,4 +151,28 @@ func (s *sqlitePeer) median(ctx context.Context, query string, args ...any) (tim
 	slices.Sort(took)
 
 	return took[len(took)/2], nil
+}
+
+// read asks once and reads the whole answer.
+func (s *sqlitePeer) read(ctx context.Context, query string, args ...any) error {
+	rows, err := s.db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }() // They were only read.
+	columns, err := rows.Columns()
+	if err != nil {
+		return err
+	}
+	values := make([]any, len(columns))
+	for i := range values {
+		values[i] = new(any)
+	}
+	for rows.Next() {
+		if err := rows.Scan(values...); err != nil {
+			return err
+		}
+	}
+
+	return rows.Err()
 }
