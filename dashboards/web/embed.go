@@ -28,7 +28,7 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 // views are the first segments of the paths at which the page has a view;
 // src/views.ts lists the same.
 var views = map[string]bool{
-	"": true, "alerts": true, "system": true, "requests": true, "application": true, "status": true,
+	"": true, "alerts": true, "logs": true, "system": true, "requests": true, "application": true, "status": true,
 }
 
 // baseTag is what index.html carries and each answer replaces.

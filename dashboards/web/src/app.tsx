@@ -6,10 +6,14 @@ import { Waiting } from "./components/Ready";
 import { Shell, useCurrentView, View } from "./components/Shell";
 import { client } from "./data/client";
 import { follow } from "./data/live";
+import { SessionContext, useWho } from "./data/session";
+import { Login } from "./pages/Login";
 import { Overview } from "./pages/Overview";
 
 const Alerts = lazy(() => import("./pages/Alerts"));
+const Rules = lazy(() => import("./pages/Rules"));
 const AlertPage = lazy(() => import("./pages/AlertPage"));
+const Logs = lazy(() => import("./pages/Logs"));
 const System = lazy(() => import("./pages/System"));
 const Requests = lazy(() => import("./pages/Requests"));
 const Application = lazy(() => import("./pages/Application"));
@@ -25,32 +29,50 @@ function Coming() {
   );
 }
 
-export function App() {
+function Views() {
   useEffect(() => follow({ client }), []);
+  return (
+    <Shell>
+      <Suspense fallback={<Coming />}>
+        <Switch>
+          <Route path="/" component={Overview} />
+          <Route path="/alerts" component={Alerts} />
+          <Route path="/alerts/history" component={Alerts} />
+          <Route path="/alerts/rules" component={Rules} />
+          <Route path="/alerts/:id">{({ id }) => <AlertPage id={id} />}</Route>
+          <Route path="/logs" component={Logs} />
+          <Route path="/system" component={System} />
+          <Route path="/requests" component={Requests} />
+          <Route path="/application" component={Application} />
+          <Route path="/status" component={Status} />
+          <Route>
+            <View title="Not found">
+              <p>
+                There is no view at this address. <Link href="/">Overview</Link>
+              </p>
+            </View>
+          </Route>
+        </Switch>
+      </Suspense>
+    </Shell>
+  );
+}
+
+function Entrance() {
+  const { session, login } = useWho();
+  if (login) return <Login />;
+  return (
+    <SessionContext value={session}>
+      <Views />
+    </SessionContext>
+  );
+}
+
+export function App() {
   return (
     <QueryClientProvider client={client}>
       <Router base={base}>
-        <Shell>
-          <Suspense fallback={<Coming />}>
-            <Switch>
-              <Route path="/" component={Overview} />
-              <Route path="/alerts" component={Alerts} />
-              <Route path="/alerts/history" component={Alerts} />
-              <Route path="/alerts/:id">{({ id }) => <AlertPage id={id} />}</Route>
-              <Route path="/system" component={System} />
-              <Route path="/requests" component={Requests} />
-              <Route path="/application" component={Application} />
-              <Route path="/status" component={Status} />
-              <Route>
-                <View title="Not found">
-                  <p>
-                    There is no view at this address. <Link href="/">Overview</Link>
-                  </p>
-                </View>
-              </Route>
-            </Switch>
-          </Suspense>
-        </Shell>
+        <Entrance />
       </Router>
     </QueryClientProvider>
   );

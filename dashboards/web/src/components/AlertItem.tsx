@@ -14,32 +14,40 @@ export function AlertItem({ alert }: { alert: Schemas["Alert"] }) {
     <li className={waits ? alert.severity : `${alert.severity} settled`}>
       <SeverityTag severity={alert.severity} />
       <div className="what">
-        <Link className="name break" href={`/alerts/${encodeURIComponent(alert.id)}`}>
-          {words(alert.name)}
-        </Link>
-        <p className="soft break">{alert.description}</p>
-        <div className="meta">
-          <span>{statusWords(status)}</span>
-          {alert.resolved_at ? (
-            <span>
-              <Moment at={alert.fired_at} />, for{" "}
-              {duration((Date.parse(alert.resolved_at) - Date.parse(alert.fired_at)) / 1000)}
-            </span>
-          ) : (
-            <span>
-              since <Moment at={alert.fired_at} /> (<Ago at={alert.fired_at} />)
-            </span>
-          )}
-          {held && (
-            <span className="holder">
-              <Icon name="person" /> {held.by || "Somebody"}
-              {held.comment && `: ${held.comment}`}
-            </span>
-          )}
-          {alert.flaps > 0 && <span>came back {alert.flaps}×</span>}
+        <div className="head">
+          <Link className="name break" href={`/alerts/${encodeURIComponent(alert.id)}`}>
+            {words(alert.name)}
+          </Link>
+          <Since alert={alert} />
         </div>
+        <p className="soft break">{alert.description}</p>
+        {held && (
+          <p className="holder break">
+            <Icon name="person" /> {held.by || "Somebody"}
+            {held.comment && `: ${held.comment}`}
+          </p>
+        )}
       </div>
       <div className="act">{waits && <AcknowledgeButton alert={alert} />}</div>
     </li>
+  );
+}
+
+function Since({ alert }: { alert: Schemas["Alert"] }) {
+  const { fired_at: fired, resolved_at: resolved } = alert;
+  return (
+    <span className="meta">
+      <span>{statusWords(alert.status)}</span>
+      {resolved ? (
+        <span>
+          <Moment at={fired} />, for {duration((Date.parse(resolved) - Date.parse(fired)) / 1000)}
+        </span>
+      ) : (
+        <span>
+          since <Moment at={fired} /> (<Ago at={fired} />)
+        </span>
+      )}
+      {alert.flaps > 0 && <span>came back {alert.flaps}×</span>}
+    </span>
   );
 }

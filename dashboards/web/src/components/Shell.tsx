@@ -3,6 +3,7 @@ import { Link, useLocation } from "wouter";
 import { rangeOf, useAddress } from "../data/address";
 import { useActiveAlerts } from "../data/queries";
 import { views } from "../views";
+import { Boundary } from "./Boundary";
 import { Connection, OfflineBanner } from "./Connection";
 import { Icon } from "./Icon";
 import { Session } from "./Session";
@@ -10,6 +11,7 @@ import { severityOrder } from "./Tags";
 
 /** Navigation around every view. */
 export function Shell({ children }: { children: React.ReactNode }) {
+  const [location] = useLocation();
   return (
     <div className="shell">
       <a className="button skip" href="#view">
@@ -18,7 +20,7 @@ export function Shell({ children }: { children: React.ReactNode }) {
       <Rail />
       <div>
         <OfflineBanner />
-        {children}
+        <Boundary of={location}>{children}</Boundary>
       </div>
     </div>
   );

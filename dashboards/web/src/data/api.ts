@@ -71,7 +71,9 @@ interface Ask {
 }
 
 async function ask(url: string, { method = "GET", body, form, signal }: Ask): Promise<unknown> {
-  const limit = AbortSignal.timeout(patience);
+  // Not AbortSignal.timeout, which lives on after the answer.
+  const limit = new AbortController();
+  const timer = setTimeout(() => limit.abort(), patience);
   const headers: Record<string, string> = { Accept: "application/json" };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (method !== "GET" && csrf !== "") headers["X-CSRF-Token"] = csrf;
@@ -81,7 +83,7 @@ async function ask(url: string, { method = "GET", body, form, signal }: Ask): Pr
     response = await fetch(url, {
       method,
       headers,
-      signal: signal ? AbortSignal.any([signal, limit]) : limit,
+      signal: signal ? AbortSignal.any([signal, limit.signal]) : limit.signal,
       credentials: "same-origin",
       ...(form ? { body: form } : body !== undefined ? { body: JSON.stringify(body) } : {}),
     });
@@ -89,10 +91,12 @@ async function ask(url: string, { method = "GET", body, form, signal }: Ask): Pr
   } catch (err) {
     if (signal?.aborted) throw err;
     connection.failed();
-    if (limit.aborted) {
+    if (limit.signal.aborted) {
       throw new ApiError("timeout", `llmwatch did not answer within ${patience / 1000} s`);
     }
     throw new ApiError("offline", "llmwatch cannot be reached");
+  } finally {
+    clearTimeout(timer);
   }
   connection.answered();
   const answer = parse(text);

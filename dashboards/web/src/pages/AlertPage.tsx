@@ -9,6 +9,7 @@ import type { Schemas } from "../data/api";
 import { duration, show, words } from "../data/format";
 import { useAlert } from "../data/queries";
 import { meaning, toneOf } from "../data/timeline";
+import { Around } from "./Around";
 
 type Alert = Schemas["Alert"];
 
@@ -34,6 +35,7 @@ export default function AlertPage({ id }: { id: string }) {
         {({ data }) => (
           <>
             <Facts alert={data} />
+            <Around alert={data} />
             <div className="grid">
               <Timeline events={data.timeline ?? []} />
               <Details alert={data} />

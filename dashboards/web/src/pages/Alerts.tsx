@@ -1,6 +1,7 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link, useLocation } from "wouter";
 import { AlertItem } from "../components/AlertItem";
+import { Exports } from "../components/Exports";
 import { Icon } from "../components/Icon";
 import { Ready } from "../components/Ready";
 import { View } from "../components/Shell";
@@ -15,7 +16,7 @@ export default function Alerts() {
   const [location] = useLocation();
   const past = location === "/alerts/history";
   return (
-    <View title="Alerts">
+    <View title="Alerts" tools={<ExportAlerts />}>
       <Tabs />
       <Filters past={past} />
       {past ? <History /> : <Active />}
@@ -23,9 +24,21 @@ export default function Alerts() {
   );
 }
 
+function ExportAlerts() {
+  const [params] = useAddress();
+  const chosen = (key: string) => params.get(key) ?? undefined;
+  return (
+    <Exports
+      kind="alerts"
+      query={{ severity: chosen("severity"), status: chosen("status"), name: chosen("name") }}
+    />
+  );
+}
+
 const tabs = [
   { path: "/alerts", name: "Active" },
   { path: "/alerts/history", name: "History" },
+  { path: "/alerts/rules", name: "Rules" },
 ];
 
 export function Tabs() {

@@ -1,7 +1,7 @@
 import { ChartPanel } from "../charts/ChartPanel";
 import { panels } from "../charts/panels";
 import { Panel } from "../components/Panel";
-import { RangePicker } from "../components/RangePicker";
+import { RangeTools } from "../components/RangeTools";
 import { Ready } from "../components/Ready";
 import { View } from "../components/Shell";
 import { useRange } from "../data/address";
@@ -16,7 +16,7 @@ export default function Application() {
   const summary = useSummary(hours);
   const since = `last ${counted(hours, "hour")}`;
   return (
-    <View title="Application" tools={<RangePicker />}>
+    <View title="Application" tools={<RangeTools kind="app" />}>
       <div className="grid three">
         {panels.app.map((panel) => (
           <ChartPanel key={panel.id} panel={panel} />

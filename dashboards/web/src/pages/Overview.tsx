@@ -2,6 +2,7 @@ import { lazy, Suspense } from "react";
 import { Link } from "wouter";
 import { AlertItem } from "../components/AlertItem";
 import { Icon } from "../components/Icon";
+import { LogLines } from "../components/LogLines";
 import { Panel } from "../components/Panel";
 import { Ready } from "../components/Ready";
 import { View } from "../components/Shell";
@@ -23,9 +24,16 @@ export function Overview() {
         {({ data }) => (
           <>
             <HealthCards overview={data} />
-            <div className="grid">
+            <div className="grid fit">
               <ApiPerformance data={data.api_performance} />
               <Application data={data.app} />
+              <LogLines
+                title="Newest errors"
+                query={{ level: "ERROR,CRITICAL", start: "-24h", limit: 5 }}
+                all="/logs?level=CRITICAL,ERROR&range=24h"
+                nothing="No errors in the last 24 hours."
+                live
+              />
             </div>
           </>
         )}

@@ -4,7 +4,7 @@ import { panels } from "../charts/panels";
 import { notePromAway, usePromServed } from "../charts/usePanel";
 import { Icon } from "../components/Icon";
 import { Panel } from "../components/Panel";
-import { RangePicker } from "../components/RangePicker";
+import { RangeTools } from "../components/RangeTools";
 import { Ready } from "../components/Ready";
 import { View } from "../components/Shell";
 import { useAddress, useRange } from "../data/address";
@@ -22,7 +22,7 @@ import { bounds, minutesBack, type Range } from "../data/range";
 
 export default function Requests() {
   return (
-    <View title="API" tools={<RangePicker />}>
+    <View title="API" tools={<RangeTools kind="api" />}>
       <div className="grid three">
         {panels.api.map((panel) => (
           <ChartPanel key={panel.id} panel={panel} />

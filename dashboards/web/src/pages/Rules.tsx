@@ -1,0 +1,134 @@
+import { Ago } from "../components/Ago";
+import { Ready } from "../components/Ready";
+import { RuleForm } from "../components/RuleForm";
+import { View } from "../components/Shell";
+import { SeverityTag, Tag } from "../components/Tags";
+import { useAddress } from "../data/address";
+import { counted } from "../data/format";
+import { type Rule, useDeleteRule, useRules, useSaveRule } from "../data/rules";
+import { useSession } from "../data/session";
+import { Tabs } from "./Alerts";
+
+/** The alert rules: what is watched, whether it works, and one's own. */
+export default function Rules() {
+  const asked = useRules();
+  const [params, change] = useAddress();
+  const { may } = useSession();
+  const editing = params.get("edit");
+  const close = () => change({ edit: undefined });
+  return (
+    <View
+      title="Alerts"
+      tools={
+        may("manage_rules") && (
+          <button type="button" className="button primary" onClick={() => change({ edit: "+" })}>
+            New rule
+          </button>
+        )
+      }
+    >
+      <Tabs />
+      <section className="panel" aria-label="Alert rules">
+        <Ready of={asked} what="the rules" empty={({ count }) => count === 0 && "There are no rules."}>
+          {({ data }) => (
+            <>
+              <ul className="rules">
+                {data.map((rule) => (
+                  <RuleItem key={rule.name} rule={rule} onEdit={() => change({ edit: rule.name })} />
+                ))}
+              </ul>
+              {editing === "+" && <RuleForm onClose={close} />}
+              {data
+                .filter((r) => r.name === editing)
+                .map((rule) => (
+                  <RuleForm key={rule.name} rule={rule} onClose={close} />
+                ))}
+            </>
+          )}
+        </Ready>
+      </section>
+    </View>
+  );
+}
+
+function RuleItem({ rule, onEdit }: { rule: Rule; onEdit: () => void }) {
+  const { may } = useSession();
+  return (
+    <li className={rule.enabled ? "" : "off"}>
+      <SeverityTag severity={rule.severity} />
+      <div className="what">
+        <h3 className="break">{rule.name}</h3>
+        <p className="soft break">{rule.annotations["summary"] || rule.description}</p>
+        <code className="break">{rule.expr}</code>
+        <p className="meta">
+          <span>for {rule.for}</span>
+          {rule.cooldown && <span>cooldown {rule.cooldown}</span>}
+          <span>{rule.default ? (rule.overridden ? "default, changed" : "default") : "custom"}</span>
+          {rule.state?.last_evaluation && (
+            <span>
+              evaluated <Ago at={rule.state.last_evaluation} />
+            </span>
+          )}
+        </p>
+        {rule.state?.last_error && <p className="error-text break">{rule.state.last_error}</p>}
+      </div>
+      <div className="act">
+        <State rule={rule} />
+        {may("manage_rules") && <Actions rule={rule} onEdit={onEdit} />}
+      </div>
+    </li>
+  );
+}
+
+function State({ rule }: { rule: Rule }) {
+  if (!rule.enabled) return <Tag tone="plain">Disabled</Tag>;
+  const { state } = rule;
+  if (!state || state.health === "unknown") return <Tag tone="plain">Not evaluated yet</Tag>;
+  if (state.health === "err") return <Tag tone="high">Fails</Tag>;
+  if (state.firing > 0) return <Tag tone={rule.severity}>{counted(state.firing, "alert")}</Tag>;
+  if (state.pending > 0) return <Tag tone="medium">{state.pending} pending</Tag>;
+  return <Tag tone="ok">Quiet</Tag>;
+}
+
+function Actions({ rule, onEdit }: { rule: Rule; onEdit: () => void }) {
+  const save = useSaveRule();
+  const remove = useDeleteRule();
+  const failed = save.error ?? remove.error;
+  return (
+    <>
+      <button type="button" className="button" aria-label={`Edit ${rule.name}`} onClick={onEdit}>
+        Edit
+      </button>
+      <button
+        type="button"
+        className="button"
+        aria-label={`${rule.enabled ? "Disable" : "Enable"} ${rule.name}`}
+        disabled={save.isPending}
+        onClick={() => save.mutate({ fields: { enabled: !rule.enabled }, replace: rule.name })}
+      >
+        {rule.enabled ? "Disable" : "Enable"}
+      </button>
+      {(!rule.default || rule.overridden) && (
+        <button
+          type="button"
+          className="button danger"
+          aria-label={`${rule.default ? "Restore" : "Delete"} ${rule.name}`}
+          disabled={remove.isPending}
+          onClick={() => {
+            const question = rule.default
+              ? `Bring ${rule.name} back to its default?`
+              : `Delete ${rule.name}?`;
+            if (window.confirm(question)) remove.mutate(rule.name);
+          }}
+        >
+          {rule.default ? "Restore" : "Delete"}
+        </button>
+      )}
+      {failed && (
+        <p className="error-text break" role="alert">
+          {failed.message}
+        </p>
+      )}
+    </>
+  );
+}
