@@ -693,8 +693,10 @@ export interface components {
             }[];
             /** @description The most frequent messages of ERROR and CRITICAL, those that differ in numbers and ids only taken together. */
             top_errors: {
+                /** @description The first line, with <*> for what differs. */
                 message: string;
                 logger: string;
+                level: components["schemas"]["LogLevel"];
                 count: components["schemas"]["Count"];
                 last_seen: components["schemas"]["NullableTimestamp"];
             }[];
