@@ -31,6 +31,7 @@ const (
 	CodeBadRequest            = "bad_request"
 	CodeResolved              = "already_resolved"
 	CodeTooLarge              = "body_too_large"
+	CodeQueryTooLarge         = "query_too_large"
 	CodeTooMany               = "too_many_requests"
 	CodeUnsupportedMedia      = "unsupported_media_type"
 	CodeExists                = "already_exists"
@@ -49,6 +50,11 @@ func asError(err error) *Error {
 	switch {
 	case errors.As(err, &shown):
 		return shown
+	case errors.Is(err, metrics.ErrTooMuch):
+		return &Error{
+			http.StatusRequestEntityTooLarge, CodeQueryTooLarge,
+			"the answer needs more samples than the metrics server loads for one question; ask for a shorter time",
+		}
 	case errors.Is(err, metrics.ErrUnavailable):
 		return &Error{
 			http.StatusServiceUnavailable, CodePrometheusUnavailable,
@@ -65,8 +71,15 @@ func asError(err error) *Error {
 // statusClientClosed is what web servers record for a client that went away.
 const statusClientClosed = 499
 
-// WriteError answers in the documented error form.
-func WriteError(w http.ResponseWriter, e *Error) { writeBody(w, e.Status, e.Body()) }
+// WriteError answers in the documented error form. What passes by itself can be
+// asked again.
+func WriteError(w http.ResponseWriter, e *Error) {
+	passes := e.Status == http.StatusTooManyRequests || e.Status == http.StatusServiceUnavailable
+	if passes && w.Header().Get("Retry-After") == "" {
+		w.Header().Set("Retry-After", "1")
+	}
+	writeBody(w, e.Status, e.Body())
+}
 
 // Body is the documented error form.
 func (e *Error) Body() []byte {

@@ -102,6 +102,7 @@ func TestFailuresOfMetrics(t *testing.T) {
 		code   string
 		logged bool
 	}{
+		"too much":            {fmt.Errorf("%w: %w", metrics.ErrTooMuch, secret), 413, CodeQueryTooLarge, false},
 		"unavailable":         {fmt.Errorf("%w: %w", metrics.ErrUnavailable, secret), 503, CodePrometheusUnavailable, true},
 		"anything else":       {secret, 500, CodeInternal, true},
 		"an error of its own": {fmt.Errorf("wrapped: %w", &Error{http.StatusConflict, "conflict", "it is so"}), 409, "conflict", false},

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -18,6 +19,13 @@ import (
 // ErrUnavailable is wrapped by every error that says the metrics server could
 // not be reached, did not answer in time, or answered with a failure of its own.
 var ErrUnavailable = errors.New("prometheus is unavailable")
+
+// ErrTooMuch is wrapped by the errors of questions that need more samples than
+// the metrics server loads for one.
+var ErrTooMuch = errors.New("the query needs too many samples")
+
+// tooManySamples is how Prometheus says so.
+const tooManySamples = "too many samples"
 
 const (
 	dialTimeout = time.Second
@@ -166,6 +174,9 @@ func (c *Client) pieces(window time.Duration) iter.Seq[promv1.Range] {
 // a caller who has gone.
 func classify(err error) error {
 	asked, ok := errors.AsType[*promv1.Error](err)
+	if ok && strings.Contains(asked.Msg+asked.Detail, tooManySamples) {
+		return fmt.Errorf("%w: %w", ErrTooMuch, err)
+	}
 	if errors.Is(err, context.Canceled) || ok && (asked.Type == promv1.ErrBadData || asked.Type == promv1.ErrExec) {
 		return fmt.Errorf("asking prometheus: %w", err)
 	}

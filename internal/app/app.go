@@ -9,12 +9,15 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"llmwatch/internal/gate"
 )
 
 // App is one running command. Run may be called once.
 type App struct {
 	logger *slog.Logger
 	port   *port
+	gate   *gate.Gate
 	// externalURL is how people reach this llmwatch, without a slash at the end.
 	externalURL string
 	reloader    *reloader
@@ -35,7 +38,8 @@ func newApp(cfg *Config, logger *slog.Logger, start func(a *App) error) (*App, e
 	if err != nil {
 		return nil, &ConfigError{err}
 	}
-	p, err := listen(cfg.Server.Listen, web, logger)
+	g := cfg.newGate()
+	p, err := listen(cfg.Server.Listen, web, g, logger)
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +50,7 @@ func newApp(cfg *Config, logger *slog.Logger, start func(a *App) error) (*App, e
 	}
 
 	return &App{
-		logger: logger, port: p, externalURL: external, reloader: newReloader(cfg, logger), start: start, ready: make(chan struct{}),
+		logger: logger, port: p, gate: g, externalURL: external, reloader: newReloader(cfg, logger), start: start, ready: make(chan struct{}),
 	}, nil
 }
 

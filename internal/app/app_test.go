@@ -241,7 +241,7 @@ func readError(t *testing.T, resp *http.Response) bridge.Error {
 func openPort(t *testing.T, h http.Handler) *port {
 	t.Helper()
 
-	p, err := listen("127.0.0.1:0", &webConfig{}, silent)
+	p, err := listen("127.0.0.1:0", &webConfig{}, listening(CommandExporter).newGate(), silent)
 	if err != nil {
 		t.Fatal(err)
 	}

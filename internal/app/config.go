@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"llmwatch/bridge/notify"
@@ -34,6 +35,7 @@ type Config struct {
 	Notifications Notifications `yaml:"notifications" commands:"serve bridge" reload:"true" help:"Who is told of alerts."`
 	Logs          Logs          `yaml:"logs" commands:"serve bridge" help:"Which log entries are kept."`
 	Prometheus    Prometheus    `yaml:"prometheus" help:"The metrics server: the embedded one of serve, the external one of bridge."`
+	Limits        Limits        `yaml:"limits" help:"What clients can cost each other. What is refused is counted by llmwatch_requests_refused_total."`
 	Security      Security      `yaml:"security" help:"Who may do what."`
 
 	// Version is shown by /status and llmwatch_build_info.
@@ -54,6 +56,20 @@ type Server struct {
 	Listen      string `yaml:"listen" flag:"listen" help:"Address to serve on, HOST:PORT."`
 	DataDir     string `yaml:"data_dir" flag:"data-dir" commands:"serve bridge" help:"Directory for everything that is kept."`
 	ExternalURL string `yaml:"external_url" flag:"external-url" commands:"serve bridge" help:"How people reach this llmwatch; messages link to it. http:// and the listen address unless given."`
+
+	AllowedOrigins []string `yaml:"allowed_origins" help:"Origins, such as https://grafana.example.com, whose pages may call from a browser; no others but the server's own may."`
+}
+
+// Validate checks the origins.
+func (s *Server) Validate() error {
+	for _, origin := range s.AllowedOrigins {
+		u, err := url.Parse(origin)
+		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || origin != u.Scheme+"://"+strings.ToLower(u.Host) {
+			return fmt.Errorf("allowed_origins must hold origins such as https://grafana.example.com, got %q", origin)
+		}
+	}
+
+	return nil
 }
 
 // Metrics says how metrics are collected and kept.
@@ -123,6 +139,7 @@ func DefaultConfig(command string) Config {
 		Notifications: defaultNotifications(),
 		Security:      defaultSecurity(),
 		Logs:          defaultLogs(),
+		Limits:        defaultLimits(),
 		command:       command,
 	}
 	if command == CommandExporter {

@@ -14,12 +14,12 @@ import (
 	"time"
 
 	"llmwatch/bridge"
+	"llmwatch/internal/gate"
 )
 
 const (
 	maxHeaderBytes    = 32 << 10
 	readHeaderTimeout = 10 * time.Second
-	idleTimeout       = 2 * time.Minute
 	drainTimeout      = 2 * time.Second
 )
 
@@ -36,17 +36,17 @@ type port struct {
 }
 
 // listen opens the port.
-func listen(address string, web *webConfig, logger *slog.Logger) (*port, error) {
+func listen(address string, web *webConfig, g *gate.Gate, logger *slog.Logger) (*port, error) {
 	l, err := net.Listen("tcp", address) //nolint:noctx // Binding a local port does not block.
 	if err != nil {
 		return nil, configErrorf("server.listen: opening the port: %w", err)
 	}
-	p := &port{listener: documentedErrors{l}, failed: make(chan error, 1), closing: make(chan struct{}), web: web}
+	p := &port{listener: documentedErrors{g.Listener(l), g}, failed: make(chan error, 1), closing: make(chan struct{}), web: web}
 	p.handle(http.HandlerFunc(notReady))
 	p.server = &http.Server{
-		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*p.handler.Load()).ServeHTTP(w, r) }),
+		Handler:           g.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*p.handler.Load()).ServeHTTP(w, r) })),
 		ReadHeaderTimeout: readHeaderTimeout,
-		IdleTimeout:       idleTimeout,
+		IdleTimeout:       g.IdleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		// OPTIONS * is answered like anything else, and not to strangers.
 		DisableGeneralOptionsHandler: true,
@@ -112,7 +112,10 @@ func notReady(w http.ResponseWriter, r *http.Request) {
 // documentedErrors puts the answers that net/http itself gives to malformed
 // requests and oversized headers into the documented error form. net/http
 // offers no other way to change them.
-type documentedErrors struct{ net.Listener }
+type documentedErrors struct {
+	net.Listener
+	gate *gate.Gate
+}
 
 // Accept implements net.Listener.
 func (l documentedErrors) Accept() (net.Conn, error) {
@@ -121,10 +124,13 @@ func (l documentedErrors) Accept() (net.Conn, error) {
 		return nil, err
 	}
 
-	return &documentedConn{Conn: conn}, nil
+	return &documentedConn{conn, l.gate}, nil
 }
 
-type documentedConn struct{ net.Conn }
+type documentedConn struct {
+	net.Conn
+	gate *gate.Gate
+}
 
 // ownAnswer is how every answer of net/http itself goes on after its status
 // line. A handler's answer has other headers between the two.
@@ -139,9 +145,22 @@ func (c *documentedConn) Write(p []byte) (int, error) {
 	code, _, _ := strings.Cut(strings.TrimPrefix(string(status), "HTTP/1.1 "), " ")
 	_, reason, _ := strings.Cut(string(text), ": ")
 	body := malformed(code, reason).Body()
-	answer := fmt.Sprintf("%s\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s",
-		status, len(body), body)
-	if _, err := c.Conn.Write([]byte(answer)); err != nil {
+	if code == strconv.Itoa(http.StatusRequestHeaderFieldsTooLarge) {
+		c.gate.Count(gate.HeaderTooLarge)
+	}
+	header := gate.ProtectiveHeaders.Clone()
+	header.Set("Content-Type", "application/json; charset=utf-8")
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	header.Set("Connection", "close")
+	var answer bytes.Buffer
+	answer.Write(status)
+	answer.WriteString("\r\n")
+	if err := header.Write(&answer); err != nil {
+		return 0, err
+	}
+	answer.WriteString("\r\n")
+	answer.Write(body)
+	if _, err := c.Conn.Write(answer.Bytes()); err != nil {
 		return 0, err
 	}
 

@@ -72,7 +72,7 @@ func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
 		if err != nil {
 			return err
 		}
-		engineCfg.Self = out.handler
+		engineCfg.Self, engineCfg.Limited = out.handler, limited(a.gate)
 		if err := engine.PrepareDir(engineCfg.Dir); err != nil {
 			return &ConfigError{err}
 		}
@@ -110,7 +110,7 @@ func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
 		a.onStop("engine", eng.Stop)
 		loaded.engine.Store(eng)
 		a.reloader.rules = eng.Reload
-		out.registry.MustRegister(a.reloader)
+		out.registry.MustRegister(a.reloader, a.gate)
 		client, err := metrics.New(metrics.Config{
 			URL:       "http://engine" + engine.Prefix,
 			Transport: eng.RoundTripper(),
@@ -148,7 +148,7 @@ func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
 			Logs:      logs,
 			Mounts: access.addPage(logger, map[string]http.Handler{
 				"/metrics":          out.handler,
-				engine.Prefix + "/": eng.Handler(),
+				engine.Prefix + "/": a.gate.Bodies(eng.Handler()),
 				ReloadPath:          a.reloader,
 			}),
 			Access:     access.door(),
@@ -178,7 +178,7 @@ func NewExporter(cfg Config, logger *slog.Logger) (*App, error) {
 			return err
 		}
 		mux := http.NewServeMux()
-		out.registry.MustRegister(a.reloader)
+		out.registry.MustRegister(a.reloader, a.gate)
 		mux.Handle(ReloadPath, bridge.Guard(access.door(), logger, ReloadPath, a.reloader))
 		mux.Handle("/metrics", bridge.Guard(access.door(), logger, "/metrics", out.handler))
 		for path, receiver := range out.receivers() {
@@ -204,7 +204,7 @@ func NewBridge(cfg Config, logger *slog.Logger) (*App, error) {
 	return newApp(&cfg, logger, func(a *App) error {
 		begin := time.Now()
 		registry := newRegistry(&cfg)
-		registry.MustRegister(a.reloader)
+		registry.MustRegister(a.reloader, a.gate)
 		client, err := metrics.New(metrics.Config{
 			URL:      cfg.Prometheus.URL,
 			Interval: cfg.Metrics.CollectionInterval,
@@ -275,6 +275,8 @@ func (c *Config) engine(logger *slog.Logger) (*engine.Config, error) {
 		CheckInterval:      c.Alerts.CheckInterval,
 		RetentionTime:      c.Metrics.RetentionDays,
 		RetentionSize:      c.Metrics.RetentionSize,
+		QueryTimeout:       c.Limits.QueryTimeout,
+		QueryMaxSamples:    c.Limits.QueryMaxSamples,
 		ExternalURL:        &url.URL{Scheme: "http", Host: c.Server.Listen},
 		Logger:             quiet(logger),
 	}, nil

@@ -66,7 +66,7 @@ func (e *Engine) newHandler(prefix string, db admin) http.Handler {
 		true,
 		lookback,
 		false, false,
-		nil,
+		limitStatus,
 		features.DefaultRegistry,
 		apiv1.OpenAPIOptions{ExternalURL: e.cfg.ExternalURL.String(), Version: serverVersion()},
 		newParser(),

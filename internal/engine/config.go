@@ -63,6 +63,11 @@ type Config struct {
 	// configuration file has a retention section.
 	RetentionTime time.Duration
 	RetentionSize int64
+	// QueryTimeout and QueryMaxSamples bound one query; 0 is the default. Limited
+	// is told of queries that ran into them; may be nil.
+	QueryTimeout    time.Duration
+	QueryMaxSamples int
+	Limited         func(Limit)
 	// ExternalURL is how people reach the API; alerts link to it.
 	ExternalURL *url.URL
 	// Changed is called when alerts begin or cease to fire, and again while they

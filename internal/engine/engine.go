@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,8 +31,6 @@ const Prefix = "/prometheus"
 
 const (
 	lookback         = 5 * time.Minute
-	queryTimeout     = 2 * time.Minute
-	queryMaxSamples  = 50_000_000
 	queryConcurrency = 20
 	// Alerts are sent again at least this often, as the server's own default.
 	resendDelay = time.Minute
@@ -173,8 +172,8 @@ func (e *Engine) build(cfg *config.Config) error {
 	e.query = promql.NewEngine(promql.EngineOpts{
 		Logger:                   log("query"),
 		Reg:                      e.registry,
-		MaxSamples:               queryMaxSamples,
-		Timeout:                  queryTimeout,
+		MaxSamples:               cmp.Or(e.cfg.QueryMaxSamples, DefaultQueryMaxSamples),
+		Timeout:                  cmp.Or(e.cfg.QueryTimeout, DefaultQueryTimeout),
 		LookbackDelta:            lookback,
 		NoStepSubqueryIntervalFn: func(int64) int64 { return e.cfg.CheckInterval.Milliseconds() },
 		EnableAtModifier:         true,
@@ -224,7 +223,7 @@ func (e *Engine) build(cfg *config.Config) error {
 		return errors.New("making the managers of service discovery failed")
 	}
 	e.current.Store(cfg)
-	e.handler = e.newHandler(Prefix, admin{DB: e.db, stats: e.stats})
+	e.handler = watchLimits(e.newHandler(Prefix, admin{DB: e.db, stats: e.stats}), e.cfg.Limited)
 
 	return nil
 }

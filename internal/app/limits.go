@@ -1,0 +1,104 @@
+package app
+
+import (
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"llmwatch/bridge"
+	"llmwatch/internal/engine"
+	"llmwatch/internal/gate"
+)
+
+// Limits bound what clients can cost.
+type Limits struct {
+	gate.Config
+	QueryTimeout    time.Duration `yaml:"query_timeout" commands:"serve" min:"1s" help:"How long the embedded engine works on one query, until it is answered 503."`
+	QueryMaxSamples int           `yaml:"query_max_samples" commands:"serve" min:"1" help:"How many samples one query may hold in memory; more are answered 413."`
+}
+
+func defaultLimits() Limits {
+	return Limits{Config: gate.DefaultConfig(), QueryTimeout: engine.DefaultQueryTimeout, QueryMaxSamples: engine.DefaultQueryMaxSamples}
+}
+
+// newGate makes what stands before everything that is served.
+func (c *Config) newGate() *gate.Gate {
+	origins := c.Server.AllowedOrigins
+	if u, err := url.Parse(c.Server.ExternalURL); err == nil && u.Host != "" {
+		origins = append([]string{u.Scheme + "://" + u.Host}, origins...)
+	}
+
+	return gate.New(gate.Options{
+		Config:  c.Limits.Config,
+		Hosts:   c.hosts(),
+		Origins: origins,
+		Kind:    kindOf,
+		Refuse:  refuse,
+		Stalled: &bridge.Error{Status: http.StatusRequestTimeout, Code: string(gate.TooSlow), Message: "the body took too long to arrive"},
+	})
+}
+
+// hosts are the names that requests may be for; nil are all. A program on this
+// machine that asks nobody who they are must not be reached by a web page whose
+// name was made to point to it.
+func (c *Config) hosts() []string {
+	host, _, err := net.SplitHostPort(c.Server.Listen)
+	if err != nil || !isLoopback(host) || c.Security.APIAuthentication {
+		return nil
+	}
+	hosts := []string{strings.ToLower(host)}
+	if u, err := url.Parse(c.Server.ExternalURL); err == nil {
+		hosts = append(hosts, strings.ToLower(u.Hostname()))
+	}
+
+	return hosts
+}
+
+// refusalStatus is how refusals are answered.
+var refusalStatus = map[gate.Refusal]int{
+	gate.TooFast:         http.StatusTooManyRequests,
+	gate.TooManyQueries:  http.StatusServiceUnavailable,
+	gate.BodyTooLarge:    http.StatusRequestEntityTooLarge,
+	gate.DecodedTooLarge: http.StatusRequestEntityTooLarge,
+	gate.BadBody:         http.StatusBadRequest,
+	gate.WrongHost:       http.StatusForbidden,
+	gate.WrongOrigin:     http.StatusForbidden,
+}
+
+func refuse(w http.ResponseWriter, _ *http.Request, why gate.Refusal, message string) {
+	bridge.WriteError(w, &bridge.Error{Status: refusalStatus[why], Code: string(why), Message: message})
+}
+
+// expensive are the beginnings of the paths of queries.
+var expensive = []string{
+	engine.Prefix + "/api/v1/query", engine.Prefix + "/api/v1/series", engine.Prefix + "/api/v1/label", engine.Prefix + "/api/v1/read",
+	bridge.Base + "/metrics/", bridge.Base + "/dashboard/", bridge.Base + "/logs/search", bridge.Base + "/logs/statistics", bridge.Base + "/logs/context",
+}
+
+// kindOf tells what a request costs. What is pushed below /metrics/ is cheap.
+func kindOf(r *http.Request) gate.Kind {
+	if strings.HasPrefix(r.URL.Path, bridge.Base+"/export/") {
+		return gate.Export
+	}
+	for _, path := range expensive {
+		if strings.HasPrefix(r.URL.Path, path) && (r.Method != http.MethodPost || strings.HasPrefix(path, engine.Prefix)) {
+			return gate.Query
+		}
+	}
+
+	return gate.Cheap
+}
+
+// limited counts which limits of the engine a query ran into.
+func limited(g *gate.Gate) func(engine.Limit) {
+	return func(limit engine.Limit) {
+		switch limit {
+		case engine.LimitSamples:
+			g.Count(gate.TooManySamples)
+		case engine.LimitTime:
+			g.Count(gate.QueryTooLong)
+		}
+	}
+}

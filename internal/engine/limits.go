@@ -1,0 +1,70 @@
+package engine
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/prometheus/promql"
+)
+
+// The defaults of a Config's limits, as the server's own.
+const (
+	DefaultQueryTimeout    = 2 * time.Minute
+	DefaultQueryMaxSamples = 50_000_000
+)
+
+// Limit is a limit that a query ran into.
+type Limit int
+
+// The limits.
+const (
+	LimitSamples Limit = iota + 1
+	LimitTime
+)
+
+// limitStatus answers queries that load too many samples with 413 and not, as
+// the server itself does, with 422, by which clients cannot tell them from a
+// query that is wrong. N is a type that the server does not export.
+func limitStatus[N any](_ N, err error) (code int, override bool) {
+	_, tooMany := errors.AsType[promql.ErrTooManySamples](err)
+
+	return http.StatusRequestEntityTooLarge, tooMany
+}
+
+// watchLimits tells of queries that ran into a limit.
+func watchLimits(next http.Handler, hit func(Limit)) http.Handler {
+	if hit == nil {
+		return next
+	}
+
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(&limitWriter{w, hit}, r)
+	})
+}
+
+// limitWriter looks at the status, which tells the limits apart.
+type limitWriter struct {
+	http.ResponseWriter
+	hit func(Limit)
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w *limitWriter) WriteHeader(status int) {
+	switch status {
+	case http.StatusRequestEntityTooLarge:
+		w.hit(LimitSamples)
+	case http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", "1")
+		w.hit(LimitTime)
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Flush implements http.Flusher, which remote read looks for.
+func (w *limitWriter) Flush() {
+	_ = http.NewResponseController(w.ResponseWriter).Flush() // A writer that cannot flush has no buffer of ours.
+}
+
+// Unwrap lets http.ResponseController reach what the server offers.
+func (w *limitWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
