@@ -35,7 +35,11 @@ func (a *App) openStore(cfg *Config) (*sqlite.Store, error) {
 	if err := os.MkdirAll(filepath.Dir(file), 0o750); err != nil {
 		return nil, configErrorf("the data directory %s cannot be made: %w", filepath.Dir(file), err)
 	}
-	store, err := sqlite.Open(context.Background(), file)
+	options, err := cfg.Security.databaseOptions()
+	if err != nil {
+		return nil, &ConfigError{err}
+	}
+	store, err := sqlite.Open(context.Background(), file, options...)
 	if err != nil {
 		return nil, &ConfigError{err}
 	}

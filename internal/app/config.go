@@ -193,7 +193,7 @@ func configErrorf(format string, args ...any) error {
 
 // Validate checks what no section can know alone.
 func (c *Config) Validate() error {
-	return errors.Join(c.checkListen(), c.checkHostPaths(), c.checkPrometheusURL(), c.checkRulesDir(), c.checkRetention(), c.checkEscalation(), c.checkSecurity())
+	return errors.Join(c.checkListen(), c.checkEncryption(), c.checkHostPaths(), c.checkPrometheusURL(), c.checkRulesDir(), c.checkRetention(), c.checkEscalation(), c.checkSecurity())
 }
 
 // checkListen refuses to serve strangers unless that was asked for.

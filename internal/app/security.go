@@ -11,18 +11,21 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"llmwatch/bridge"
+	"llmwatch/bridge/notify"
 	"llmwatch/internal/auth"
 )
 
 // Security says who may do what.
 type Security struct {
-	APIAuthentication bool          `yaml:"api_authentication" flag:"api-authentication" help:"Whether callers have to show credentials."`
-	AllowAnonymous    bool          `yaml:"allow_anonymous" flag:"allow-anonymous" help:"Permits listening on other than loopback addresses although callers are not authenticated."`
-	AccessControl     AccessControl `yaml:"access_control" commands:"serve bridge" reload:"true" help:"Which roles have a permission: admin, operator, viewer, ingest, scrape."`
-	SessionLifetime   time.Duration `yaml:"session_lifetime" commands:"serve bridge" min:"1m" help:"How long after the login to the page a session ends."`
-	AuditLogging      bool          `yaml:"audit_logging" flag:"audit-logging" commands:"serve bridge" help:"Whether it is recorded who did or read what."`
-	AuditRetention    time.Duration `yaml:"audit_retention" commands:"serve bridge" min:"1h" help:"How long the record is kept."`
-	WebConfigFile     string        `yaml:"web_config_file" flag:"web-config-file" help:"Web configuration file, as Prometheus and its exporters have: TLS, client certificates, basic_auth_users."`
+	APIAuthentication    bool          `yaml:"api_authentication" flag:"api-authentication" help:"Whether callers have to show credentials."`
+	AllowAnonymous       bool          `yaml:"allow_anonymous" flag:"allow-anonymous" help:"Permits listening on other than loopback addresses although callers are not authenticated."`
+	AccessControl        AccessControl `yaml:"access_control" commands:"serve bridge" reload:"true" help:"Which roles have a permission: admin, operator, viewer, ingest, scrape."`
+	SessionLifetime      time.Duration `yaml:"session_lifetime" commands:"serve bridge" min:"1m" help:"How long after the login to the page a session ends."`
+	AuditLogging         bool          `yaml:"audit_logging" flag:"audit-logging" commands:"serve bridge" help:"Whether it is recorded who did or read what."`
+	AuditRetention       time.Duration `yaml:"audit_retention" commands:"serve bridge" min:"1h" help:"How long the record is kept."`
+	EncryptSensitiveData bool          `yaml:"encrypt_sensitive_data" flag:"encrypt-sensitive-data" commands:"serve bridge" help:"Whether log entries, and what alerts and notifications say, are encrypted on disk."`
+	EncryptionKey        notify.Secret `yaml:"encryption_key" secret:"true" commands:"serve bridge" help:"The key: 32 bytes in base64. Several, one a line, once it was changed: the first encrypts, the others still open what is older."`
+	WebConfigFile        string        `yaml:"web_config_file" flag:"web-config-file" help:"Web configuration file, as Prometheus and its exporters have: TLS, client certificates, basic_auth_users."`
 }
 
 // AccessControl says which roles have a permission.

@@ -38,7 +38,7 @@ func (s *Store) alerts(ctx context.Context, what, query string, args ...any) ([]
 		}
 		var a alert.Alert
 
-		return a, json.Unmarshal(body, &a)
+		return a, s.unmarshal(body, alertBody, &a)
 	}, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
@@ -65,6 +65,9 @@ func (s *Store) Timeline(ctx context.Context, id string) ([]alert.Event, error) 
 		var at int64
 		err := rows.Scan(&at, &e.Kind, &e.By, &e.Channel, &e.Text)
 		e.At = database.Moment(at)
+		if err == nil {
+			e.Text, err = s.reveal(e.Text, eventText)
+		}
 
 		return e, err
 	}, `SELECT at, kind, actor, channel, text FROM events WHERE alert_id = ? ORDER BY at, seq`, id)
@@ -99,7 +102,7 @@ func (s *Store) List(ctx context.Context, f alert.Filter) (alert.Page, error) {
 		}
 		p.cursor = strconv.FormatInt(firedAt, 10) + "." + strconv.FormatInt(seq, 10)
 
-		return p, json.Unmarshal(body, &p.alert)
+		return p, s.unmarshal(body, alertBody, &p.alert)
 	}, `SELECT fired_at, seq, body FROM alerts WHERE `+where+` ORDER BY fired_at DESC, seq DESC LIMIT ?`, append(args, limit)...)
 	if err != nil {
 		return alert.Page{}, fmt.Errorf("list alerts: %w", err)

@@ -14,7 +14,7 @@ import (
 // Commit implements alert.Store.
 func (s *Store) Commit(ctx context.Context, c alert.Changes) error {
 	err := s.db.Update(ctx, func(tx *sql.Tx) error {
-		w := writer{ctx: ctx, tx: tx}
+		w := writer{ctx: ctx, tx: tx, store: s}
 		w.prepare()
 		for i := range c.Transitions {
 			w.transition(&c.Transitions[i])
@@ -39,9 +39,10 @@ func (s *Store) Commit(ctx context.Context, c alert.Changes) error {
 
 // writer writes the parts of one commit, until the first error.
 type writer struct {
-	ctx context.Context // A writer lives as long as one call of Commit.
-	tx  *sql.Tx
-	err error
+	ctx   context.Context // A writer lives as long as one call of Commit.
+	tx    *sql.Tx
+	store *Store
+	err   error
 
 	insert, update, event, owe *sql.Stmt
 }
@@ -87,20 +88,21 @@ func (w *writer) exec(s *sql.Stmt, args ...any) int64 {
 	return rows
 }
 
-func (w *writer) json(v any) string {
+// json is v as a body of that column.
+func (w *writer) json(v any, where []byte) string {
 	body, err := json.Marshal(v)
 	if err != nil && w.err == nil {
 		w.err = err
 	}
 
-	return string(body)
+	return w.store.conceal(string(body), where)
 }
 
 func (w *writer) transition(t *alert.Transition) {
 	a := t.Alert
 	from := a.Version
 	a.Version++
-	body := w.json(&a)
+	body := w.json(&a, alertBody)
 	var rows int64
 	if from == 0 {
 		rows = w.exec(w.insert, a.ID, a.Fingerprint, alert.IDBase(a.Name, a.FiredAt), a.Number(), a.Name,
@@ -115,7 +117,7 @@ func (w *writer) transition(t *alert.Transition) {
 
 func (w *writer) events(es []alert.Event) {
 	for _, e := range es {
-		w.exec(w.event, e.AlertID, database.Millis(e.At), e.Kind, e.By, e.Channel, e.Text)
+		w.exec(w.event, e.AlertID, database.Millis(e.At), e.Kind, e.By, e.Channel, w.store.conceal(e.Text, eventText))
 	}
 }
 
@@ -127,7 +129,7 @@ func (w *writer) notification(n *alert.Notification) {
 	if len(n.AlertIDs) > 0 {
 		first = n.AlertIDs[0]
 	}
-	w.exec(w.owe, n.Key, n.Channel, first, database.Millis(n.OwedAt), countsAs, w.json(n))
+	w.exec(w.owe, n.Key, n.Channel, first, database.Millis(n.OwedAt), countsAs, w.json(n, outboxBody))
 }
 
 func (w *writer) outcome(o alert.Outcome) {
@@ -140,7 +142,7 @@ func (w *writer) outcome(o alert.Outcome) {
 	}
 	result, err := w.tx.ExecContext(w.ctx, `UPDATE outbox SET
 		state = ?, settled_at = ?, answer = ?, next_try = ?, attempts = attempts + ?
-		WHERE key = ? AND state = 'pending'`, o.State, settledAt, o.Text, database.Millis(o.NextTry), failed, o.Key)
+		WHERE key = ? AND state = 'pending'`, o.State, settledAt, w.store.conceal(o.Text, outboxSaid), database.Millis(o.NextTry), failed, o.Key)
 	if err != nil {
 		w.err = err
 

@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -40,7 +39,7 @@ func (s *Store) NextDue(ctx context.Context, channel string, now time.Time) (*al
 		ORDER BY seq LIMIT 1`, channel, alert.OvertakenAfter, database.Millis(now))
 	err := row.Scan(&body, &p.Attempts, &nextTry)
 	if err == nil && nextTry <= database.Millis(now) {
-		err = json.Unmarshal(body, &p.Notification)
+		err = s.unmarshal(body, outboxBody, &p.Notification)
 	} else if err == nil || errors.Is(err, sql.ErrNoRows) {
 		wake, err := s.nextTry(ctx, channel, now)
 
@@ -74,7 +73,7 @@ func (s *Store) Overdue(ctx context.Context, then time.Time, limit int) ([]alert
 			return p, err
 		}
 
-		return p, json.Unmarshal(body, &p.Notification)
+		return p, s.unmarshal(body, outboxBody, &p.Notification)
 	}, `SELECT body, attempts FROM outbox WHERE state = 'pending' AND owed_at < ? ORDER BY seq LIMIT ?`, database.Millis(then), limit)
 	if err != nil {
 		return nil, fmt.Errorf("read overdue notifications: %w", err)
