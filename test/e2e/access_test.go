@@ -204,6 +204,33 @@ func TestAccess(t *testing.T) {
 		t.Errorf("the alert is %s", text)
 	}
 
+	t.Run("logs", func(t *testing.T) {
+		for token, want := range map[string]int{ingest: http.StatusOK, viewer: http.StatusForbidden, "": http.StatusUnauthorized} {
+			header := []string{"Content-Type", "application/x-ndjson"}
+			if token != "" {
+				header = append(header, "Authorization", "Bearer "+token)
+			}
+			if resp, text := s.ask(http.MethodPost, apiBase+"/logs", `{"message": "hello"}`, header...); resp.StatusCode != want {
+				t.Errorf("a line is answered with %d %s, want %d", resp.StatusCode, text, want)
+			}
+		}
+		waitFor(t, 10*time.Second, "the audit entry in the log store", func() error {
+			_, text := s.ask(http.MethodGet, apiBase+"/logs/search?logger=audit&limit=1000", "", "Authorization", "Bearer "+viewer)
+			if !strings.Contains(text, `"action":"POST /api/v1/monitoring/alerts/{id}/acknowledge"`) {
+				return errors.New(text)
+			}
+
+			return nil
+		})
+	})
+	t.Run("the page asks strangers to log in", func(t *testing.T) {
+		for path, want := range map[string]int{"/": http.StatusOK, "/alerts": http.StatusUnauthorized, "/assets/none.js": http.StatusUnauthorized} {
+			resp, text := s.ask(http.MethodGet, path, "", "Accept", "text/html,*/*")
+			if resp.StatusCode != want || strings.Contains(text, "<html") != (path != "/assets/none.js") {
+				t.Errorf("%s is answered with %d %s, want %d", path, resp.StatusCode, text, want)
+			}
+		}
+	})
 	t.Run("the command line shows its token", func(t *testing.T) {
 		file := write(t, "token", viewer+"\n")
 		if out := s.must("", "alerts", "list", "--url", s.base, "--token-file", file); !strings.Contains(out, id) {
