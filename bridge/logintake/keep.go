@@ -12,7 +12,12 @@ import (
 // batch returns an empty batch, which goes back to in.batches.
 func (in *Intake) batch() *entry.Batch { return in.batches.Get().(*entry.Batch) }
 
+// release gives a batch back for the next body, unless it has grown: what large
+// bodies needed is not kept when they are done.
 func (in *Intake) release(b *entry.Batch) {
+	if b.Size() > leastChunk || b.Len() > leastChunk/entryCost {
+		return
+	}
 	b.Reset()
 	in.batches.Put(b)
 }
@@ -76,7 +81,11 @@ func (in *Intake) keep(ctx context.Context, body io.Reader, encoding string, o *
 	in.active.Add(1)
 	defer in.active.Add(-1)
 	p := &pieces{Intake: in, outcome: o, ctx: ctx, batch: in.batch()}
-	defer func() { in.release(p.batch) }()
+	defer func() {
+		if p.spare == nil { // Otherwise both have grown.
+			in.release(p.batch)
+		}
+	}()
 	err := in.options.Format.Read(body, in.arrival(), p)
 	if err != nil && p.failed == nil {
 		err = bodyError(err, encoding)
@@ -103,6 +112,7 @@ type pieces struct {
 
 	ctx    context.Context // Of the one request that it serves.
 	batch  *entry.Batch    // Is being filled.
+	spare  *entry.Batch    // Nil, or the piece before; empty once that is durable.
 	cost   int
 	done   chan struct{} // Closed when the piece under way is durable; nil if there is none.
 	failed error         // Why pieces cannot be kept; set before done is closed.
@@ -131,14 +141,17 @@ func (p *pieces) hand() error {
 	if p.wait(); p.failed != nil {
 		return p.failed
 	}
-	full := p.batch
-	p.batch, p.cost = p.Intake.batch(), 0
+	full, empty := p.batch, p.spare
+	if empty == nil {
+		empty = p.Intake.batch()
+	}
+	p.batch, p.spare, p.cost = empty, full, 0
 	done := make(chan struct{})
 	p.done = done
 	go func() {
 		defer close(done)
 		p.append(full)
-		p.release(full)
+		full.Reset()
 	}()
 
 	return nil
