@@ -56,7 +56,9 @@ func (s *Store) append(ctx context.Context, client string, number uint64, b *ent
 	start := time.Now()
 	r, _ := requests.Get().(*request)
 	defer r.free()
-	r.encode(b, client, number)
+	if err := r.encode(b, client, number); err != nil {
+		return false, wrap("append", err)
+	}
 	if len(r.body) > wal.MaxBody {
 		return false, wrap("append", fmt.Errorf("%w: it needs %d bytes in the write-ahead log", ErrTooLarge, len(r.body)))
 	}

@@ -77,8 +77,9 @@ var (
 	// ErrUnavailable says that the store cannot keep data now; it tries again by
 	// itself.
 	ErrUnavailable = errors.New("the log store cannot keep data now")
-	// ErrTooLarge says that a batch is larger than MaxBatchBytes.
-	ErrTooLarge = errors.New("the batch is too large for the log store")
+	// ErrTooLarge says that a batch, or an entry of it, is larger than the store
+	// takes.
+	ErrTooLarge = errors.New("too large for the log store")
 	// ErrClosed says that the store is closed.
 	ErrClosed = errors.New("the log store is closed")
 	// ErrNotFound says that there is no entry at a position.
@@ -87,5 +88,9 @@ var (
 	ErrNewer = errors.New("the log store was written by a newer version")
 )
 
-// MaxBatchBytes is the most that the texts of one batch may have.
-const MaxBatchBytes = 64 << 20
+// MaxBatchBytes is the most that the texts of one batch may have, MaxEntryBytes the
+// most that those of one entry may, names included.
+const (
+	MaxBatchBytes = 64 << 20
+	MaxEntryBytes = 16 << 20
+)

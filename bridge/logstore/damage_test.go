@@ -1,7 +1,6 @@
 package logstore_test
 
 import (
-	"bytes"
 	"errors"
 	"math/rand/v2"
 	"os"
@@ -194,19 +193,28 @@ func TestConfigNamesWhatIsWrong(t *testing.T) {
 	}
 }
 
-func TestABatchThatIsTooLargeIsRefused(t *testing.T) {
+func TestWhatIsTooLargeIsRefused(t *testing.T) {
 	s := open(t, t.TempDir(), nil, 100)
 	var b entry.Batch
-	b.Add(&entry.Entry{Message: string(bytes.Repeat([]byte("x"), logstore.MaxBatchBytes+1))})
-	if err := s.Append(t.Context(), &b); !errors.Is(err, logstore.ErrTooLarge) {
-		t.Errorf("it ends with %v", err)
+	refused := func(what string) {
+		t.Helper()
+		if err := s.Append(t.Context(), &b); !errors.Is(err, logstore.ErrTooLarge) {
+			t.Errorf("%s ends with %v", what, err)
+		}
+		b.Reset()
 	}
-	b.Reset()
-	b.Add(&entry.Entry{Message: string(bytes.Repeat([]byte("y"), 10<<20))})
+	b.Add(&entry.Entry{Message: "fits"})
+	b.Add(&entry.Entry{Message: strings.Repeat("x", logstore.MaxEntryBytes+1)})
+	refused("a large entry")
+	for range 5 {
+		b.Add(&entry.Entry{Message: strings.Repeat("x", logstore.MaxBatchBytes/4)})
+	}
+	refused("a large batch")
+	b.Add(&entry.Entry{Message: strings.Repeat("y", logstore.MaxEntryBytes)})
 	if err := errors.Join(s.Append(t.Context(), &b), s.Sync(t.Context())); err != nil {
 		t.Error(err)
 	}
-	if got, _ := search(t, s, logstore.Query{}); len(got) != 1 || len(got[0].e.Message) != 10<<20 {
+	if got, _ := search(t, s, logstore.Query{}); len(got) != 1 || len(got[0].e.Message) != logstore.MaxEntryBytes {
 		t.Errorf("%d lines", len(got))
 	}
 }

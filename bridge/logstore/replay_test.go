@@ -17,7 +17,9 @@ func FuzzReplay(f *testing.F) {
 		b.Add(&entry.Entry{Time: int64(i), Logger: "x", Message: fmt.Sprint("message ", i)})
 	}
 	r := request{}
-	r.encode(&b, "client", 7)
+	if err := r.encode(&b, "client", 7); err != nil {
+		f.Fatal(err)
+	}
 	f.Add(byte(kindEntries), uint64(1), uint32(50), r.body)
 	c := newClients()
 	c.keep("client", 7, time.Unix(5, 0))

@@ -2,6 +2,7 @@ package logstore
 
 import (
 	"encoding/binary"
+	"fmt"
 	"sync"
 
 	"github.com/klauspost/compress/s2"
@@ -42,8 +43,8 @@ type loggerCount struct {
 
 var requests = sync.Pool{New: func() any { return &request{done: make(chan error, 1)} }}
 
-// encode makes r the request to append b.
-func (r *request) encode(b *entry.Batch, client string, number uint64) {
+// encode makes r the request to append b. It fails where an entry is too large.
+func (r *request) encode(b *entry.Batch, client string, number uint64) error {
 	r.client, r.number, r.count, r.duplicate = client, number, b.Len(), false
 	r.body = binary.AppendUvarint(r.body[:0], uint64(len(client)))
 	r.body = append(r.body, client...)
@@ -52,6 +53,9 @@ func (r *request) encode(b *entry.Batch, client string, number uint64) {
 	r.encoder.Reset()
 	for i := range b.Len() {
 		b.At(i, &r.entry)
+		if n := entryBytes(&r.entry); n > MaxEntryBytes {
+			return fmt.Errorf("%w: entry %d has %d bytes, at most %d are taken", ErrTooLarge, i+1, n, MaxEntryBytes)
+		}
 		r.encoder.Add(&r.entry)
 		if r.encoder.Size() >= chunkSize {
 			r.cut()
@@ -59,6 +63,18 @@ func (r *request) encode(b *entry.Batch, client string, number uint64) {
 	}
 	r.cut()
 	r.resolve()
+
+	return nil
+}
+
+// entryBytes is the length of all texts and names of an entry.
+func entryBytes(e *entry.Entry) int {
+	n := len(e.Logger) + len(e.Message)
+	for i := range e.Fields {
+		n += len(e.Fields[i].Name) + len(e.Fields[i].Value)
+	}
+
+	return n
 }
 
 // cut completes a chunk.
