@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -26,6 +27,9 @@ type Config struct {
 	Registerer prometheus.Registerer
 	// Now is time.Now where it is nil.
 	Now func() time.Time
+	// Rest gives memory back to the system; it is called when the store comes to rest
+	// after much was kept. debug.FreeOSMemory where it is nil.
+	Rest func()
 
 	// fs takes the place of Dir in tests.
 	fs disk.FS
@@ -63,6 +67,9 @@ func (c *Config) defaults() {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Rest == nil {
+		c.Rest = debug.FreeOSMemory
 	}
 	if c.headRows == 0 {
 		c.headRows = headRows

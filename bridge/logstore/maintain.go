@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"time"
 
 	"llmwatch/bridge/logstore/block"
@@ -158,6 +157,6 @@ func (s *Store) rest() {
 	}
 	if waiting == 0 && s.maint.sealed >= freeAfter && (idle || quiet >= calm) {
 		s.maint.sealed, s.maint.writer, s.maint.buf, s.maint.entry = 0, nil, nil, entry.Entry{}
-		debug.FreeOSMemory()
+		s.cfg.Rest()
 	}
 }

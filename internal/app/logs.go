@@ -61,6 +61,7 @@ func (a *App) startLogs(cfg *Config, own *ownLog, registry prometheus.Registerer
 		RetentionTime: cfg.Logs.RetentionTime,
 		RetentionSize: cfg.Logs.RetentionSize,
 		Registerer:    registry,
+		Rest:          func() { giveBack(a.logger) },
 		// What the store says of itself must not come back into it.
 		Logger: slog.New(own.shown).With("component", "log store"),
 	})

@@ -20,15 +20,18 @@ func keepSmall(logger *slog.Logger) (stop func() error) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
-	timer := time.AfterFunc(startupOver, func() {
-		debug.FreeOSMemory()
-		if err := forgetStartup(); err != nil {
-			logger.Debug("memory of the start was not given back", "err", err)
-		}
-	})
+	timer := time.AfterFunc(startupOver, func() { giveBack(logger) })
 
 	return func() error {
 		timer.Stop()
 		return nil
+	}
+}
+
+// giveBack returns to the system what is not needed for now.
+func giveBack(logger *slog.Logger) {
+	debug.FreeOSMemory()
+	if err := forgetStartup(); err != nil {
+		logger.Debug("pages of the executable were not given back", "err", err)
 	}
 }
