@@ -19,8 +19,10 @@ type maintainer struct {
 	entry   entry.Entry
 	retry   time.Time // Sealing failed; not before then.
 	backoff time.Duration
-	sealed  int64     // Bytes of frames sealed since memory was last given back.
-	last    time.Time // When something was sealed or merged last.
+	// mergeRetry is when merging, which failed, is tried again. Nothing depends on it.
+	mergeRetry time.Time
+	sealed     int64     // Bytes of frames sealed since memory was last given back.
+	last       time.Time // When something was sealed or merged last.
 	// Since seenAt no more than idleRows came after the number seen.
 	seen   uint64
 	seenAt time.Time
@@ -28,7 +30,8 @@ type maintainer struct {
 
 const (
 	// maxBackoff is the longest time between two attempts to seal.
-	maxBackoff = 10 * time.Second
+	maxBackoff   = 10 * time.Second
+	mergeBackoff = 5 * time.Minute
 	// idleAfter is how long no more than idleRows must have come for what has gathered
 	// to be sealed early, and idleText from which size of it on: at rest little memory
 	// is held, and nearly all is found in blocks.
@@ -70,8 +73,9 @@ func (s *Store) chore() {
 	s.rest()
 	s.sealAll()
 	s.retain()
-	if s.failing.sealing() == nil {
+	if s.failing.sealing() == nil && !s.cfg.Now().Before(s.maint.mergeRetry) {
 		if _, err := s.mergeOnce(s.stopped); err != nil && s.stopped.Err() == nil {
+			s.maint.mergeRetry = s.cfg.Now().Add(mergeBackoff)
 			s.log.Warn("small blocks of the log store could not be merged; it is tried again", "error", err)
 		}
 	}
