@@ -1,7 +1,9 @@
 package app
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -9,10 +11,13 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"llmwatch/bridge/alert/sqlite"
 	"llmwatch/bridge/ruleset"
+	"llmwatch/internal/engine/ruletest"
 )
 
 // reloading is a metrics server that answers requests to reload, and a folder of
@@ -132,4 +137,90 @@ func TestRulesFolderThatIsMissingIsSaid(t *testing.T) {
 	c.Prometheus.URL, c.Prometheus.RulesDir = "http://localhost:9090", filepath.Join(t.TempDir(), "none")
 	expectConfigError(t, "a folder that is missing", c.Check(),
 		"prometheus.rules_dir (LLMWATCH_PROMETHEUS_RULES_DIR, --rules-dir) must be a folder that exists, got "+strconv.Quote(c.Prometheus.RulesDir))
+}
+
+// ruleStore is an alert database of a test's own.
+func ruleStore(t *testing.T) *sqlite.Store {
+	t.Helper()
+
+	store, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "llmwatch.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := store.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+
+	return store
+}
+
+// TestTheDocumentedCustomRule evaluates the file that becomes of it: more than 5
+// failed jobs, for 10 minutes.
+func TestTheDocumentedCustomRule(t *testing.T) {
+	dir := t.TempDir()
+	set, err := (&App{logger: silent}).newRules(ruleStore(t), func(_ context.Context, files map[string][]byte) error {
+		return os.WriteFile(filepath.Join(dir, "rule.yml"), files["custom-high_fine_tuning_failures.yml"], 0o600)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := set.Create(t.Context(), ruleset.Change{
+		Name: "high_fine_tuning_failures", Description: new("High rate of fine-tuning job failures"), Severity: new("high"),
+		Expr: new(`sum(increase(llm_jobs_finished_total{type="finetuning",status="failed"}[1h] anchored)) > 5`),
+		For:  new(10 * time.Minute), Cooldown: new(30 * time.Minute),
+	}); err != nil {
+		t.Fatal(err)
+	}
+	const tests = `
+rule_files: [rule.yml]
+evaluation_interval: 30s
+tests:
+  - name: 6 failures are too many after 10 minutes, 5 are not
+    interval: 30s
+    input_series:
+      - {series: 'llm_jobs_finished_total{type="finetuning",status="failed",model="a"}', values: '0 3x60 4x60'}
+      - {series: 'llm_jobs_finished_total{type="finetuning",status="failed",model="b"}', values: '0 2x120'}
+      - {series: 'llm_jobs_finished_total{type="evaluation",status="failed"}', values: '0 9x120'}
+      - {series: 'llm_jobs_finished_total{type="finetuning",status="completed"}', values: '0 9x120'}
+    alert_rule_test:
+      - {alertname: high_fine_tuning_failures, eval_time: 30m, exp_alerts: []}
+      - {alertname: high_fine_tuning_failures, eval_time: 40m30s, exp_alerts: []}
+      - alertname: high_fine_tuning_failures
+        eval_time: 41m
+        exp_alerts:
+          - exp_labels: {severity: high}
+            exp_annotations: {description: High rate of fine-tuning job failures, cooldown: 30m, threshold: "5"}
+`
+	path := filepath.Join(dir, "test.yml")
+	if err := os.WriteFile(path, []byte(tests), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, failures, err := ruletest.Run(t.Context(), path); err != nil || len(failures) > 0 {
+		t.Errorf("%v\n%s", err, strings.Join(failures, "\n"))
+	}
+}
+
+// TestRulesReachAServerThatComesLater begins while the server refuses.
+func TestRulesReachAServerThatComesLater(t *testing.T) {
+	asked := 0
+	f := reloading(t, func(w http.ResponseWriter) {
+		if asked++; asked < 5 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	})
+	var log strings.Builder
+	a := &App{logger: slog.New(slog.NewTextHandler(&log, nil))}
+	set, err := a.newRules(ruleStore(t), f.load)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.loadUntilTaken(t.Context(), set, time.Millisecond)
+	if files, err := f.read(); err != nil || files["default.yml"] == nil || files["recording.yml"] == nil {
+		t.Errorf("the folder holds %d files, %v", len(files), err)
+	}
+	if n := strings.Count(log.String(), "it is tried again every check interval"); n != 1 {
+		t.Errorf("it logs %d times that it tries again, want once:\n%s", n, &log)
+	}
 }
