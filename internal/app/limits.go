@@ -79,8 +79,11 @@ var expensive = []string{
 
 // kindOf tells what a request costs. What is pushed below /metrics/ is cheap.
 func kindOf(r *http.Request) gate.Kind {
-	if strings.HasPrefix(r.URL.Path, bridge.Base+"/export/") {
+	switch path := r.URL.Path; {
+	case strings.HasPrefix(path, bridge.Base+"/export/"):
 		return gate.Export
+	case path == "/metrics", path == engine.Prefix+"/metrics":
+		return gate.Scrape
 	}
 	for _, path := range expensive {
 		if strings.HasPrefix(r.URL.Path, path) && (r.Method != http.MethodPost || strings.HasPrefix(path, engine.Prefix)) {

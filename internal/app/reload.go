@@ -89,8 +89,8 @@ func (r *reloader) reload(ctx context.Context) (Reloaded, error) {
 	changed, _ := r.schema.Changes(before, next)
 	_, fixed := r.schema.Changes(r.started, next)
 	result := Reloaded{
-		Changed:       slices.DeleteFunc(changed, func(key string) bool { return !r.schema.Setting(key).Reload }),
-		RestartNeeded: fixed,
+		Changed:       slices.DeleteFunc(append([]string{}, changed...), func(key string) bool { return !r.schema.Setting(key).Reload }),
+		RestartNeeded: append([]string{}, fixed...),
 	}
 	r.logger.InfoContext(ctx, "the configuration was reloaded", "changed", result.Changed, "restart_needed", result.RestartNeeded)
 
@@ -158,7 +158,7 @@ func (r *reloader) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	body, err := json.Marshal(map[string]any{
 		"success": true,
-		"data":    map[string][]string{"changed": append([]string{}, result.Changed...), "restart_needed": append([]string{}, result.RestartNeeded...)},
+		"data":    map[string][]string{"changed": result.Changed, "restart_needed": result.RestartNeeded},
 	})
 	if err != nil {
 		panic(err) // Lists of texts.

@@ -14,7 +14,7 @@ import (
 type Config struct {
 	RequestsPerSecond int           `yaml:"requests_per_second" min:"0" help:"Requests a second that one client address may make, and twice as many at once; others are answered 429. 0 for no bound."`
 	MaxConnections    int           `yaml:"max_connections" min:"10" help:"Connections that are open at a time; others are answered 503."`
-	ConcurrentQueries int           `yaml:"concurrent_queries" min:"1" help:"Queries that are worked on at a time, and exports; others wait."`
+	ConcurrentQueries int           `yaml:"concurrent_queries" min:"1" help:"Queries that are worked on at a time, and as many exports and scrapes; others wait."`
 	QueryWait         time.Duration `yaml:"query_wait" min:"0" help:"How long a query waits for that, until it is answered 503."`
 	StallTimeout      time.Duration `yaml:"stall_timeout" min:"1s" help:"How long a client may take to send or to read next to nothing, before its connection is cut."`
 	IdleTimeout       time.Duration `yaml:"idle_timeout" min:"1s" help:"How long a connection stays open without a request."`
@@ -32,11 +32,13 @@ func DefaultConfig() Config {
 // Kind is what a request costs.
 type Kind int
 
-// The kinds. Exports have turns of their own: a slow reader holds one for long.
+// The kinds. Each but the first has turns of its own: a slow reader holds that of
+// an export for long, and scrapes must not wait for people.
 const (
 	Cheap Kind = iota
 	Query
 	Export
+	Scrape
 )
 
 // Refusal is why a request was refused.
@@ -89,12 +91,15 @@ type Gate struct {
 func New(o Options) *Gate {
 	g := &Gate{
 		Options: o,
-		turns:   map[Kind]chan struct{}{Query: make(chan struct{}, o.ConcurrentQueries), Export: make(chan struct{}, o.ConcurrentQueries)},
+		turns:   map[Kind]chan struct{}{},
 		clients: newClients(o.RequestsPerSecond), origins: setOf(o.Origins),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "llmwatch_requests_refused_total",
 			Help: "Requests that were refused to protect others or the caller, by the reason.",
 		}, []string{"reason"}),
+	}
+	for _, kind := range []Kind{Query, Export, Scrape} {
+		g.turns[kind] = make(chan struct{}, o.ConcurrentQueries)
 	}
 	if o.Hosts != nil {
 		g.hosts = setOf(o.Hosts)
