@@ -75,6 +75,9 @@ func (l *login) Validate() error {
 }
 
 func (c *config) Validate() error {
+	if strings.Contains(c.Store.Dir, "//") {
+		return fmt.Errorf("store.dir must be no address, got %q", c.Store.Dir)
+	}
 	if c.Store.Ratio == 0.5 {
 		return fmt.Errorf("store.ratio must not be a half: %w", errors.Join(errors.New("a"), errors.New("b")))
 	}
@@ -278,6 +281,13 @@ func TestSectionsThatDoNotFitTogether(t *testing.T) {
 	want = "store.every (LLMWATCH_STORE_EVERY, --every) must be from 1s to 1h, got 0s\n" +
 		"mail.user (LLMWATCH_MAIL_USER) and password go together\nmail: unheard of"
 	if err := New(defaults()).Validate(c, ""); err == nil || err.Error() != want {
+		t.Errorf("the error is\n%v\nwant\n%s", err, want)
+	}
+}
+
+func TestRefusalsOfSectionsDoNotTellCredentials(t *testing.T) {
+	_, _, err := load(t, "", []string{"STORE_DIR=https://ada:" + canary + "@example.com/x"}, nil)
+	if want := `STORE_DIR: store.dir must be no address, got "https://<secret>@example.com/x"`; err == nil || err.Error() != want {
 		t.Errorf("the error is\n%v\nwant\n%s", err, want)
 	}
 }
