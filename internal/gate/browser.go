@@ -1,7 +1,6 @@
 package gate
 
 import (
-	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -28,7 +27,11 @@ var ProtectiveHeaders = http.Header{
 const remember = "max-age=31536000"
 
 func protect(h http.Header, encrypted bool) {
-	maps.Copy(h, ProtectiveHeaders) // Whoever adds to one of them gets a list of its own.
+	for name, values := range ProtectiveHeaders {
+		if _, chosen := h[name]; !chosen { // By whoever configures headers before the gate.
+			h[name] = values // Whoever adds to it gets a list of its own.
+		}
+	}
 	if encrypted {
 		h.Set("Strict-Transport-Security", remember)
 	}
