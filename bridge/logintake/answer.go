@@ -107,8 +107,8 @@ func (o *outcome) answer(w http.ResponseWriter, refused *refusal) {
 	_ = encoder.Encode(body) // Fails only if the client has gone.
 }
 
-// shorten keeps an error readable whatever was sent.
-func shorten(text string) string {
+// Shorten keeps an error readable whatever was sent.
+func Shorten(text string) string {
 	const most = 64
 	if len(text) <= most {
 		return text

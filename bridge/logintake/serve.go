@@ -50,7 +50,7 @@ func (in *Intake) receive(w http.ResponseWriter, r *http.Request, o *outcome) er
 	if !ok {
 		return &refusal{
 			http.StatusUnsupportedMediaType, "unsupported_encoding",
-			"Content-Encoding must be gzip, zstd or identity, got " + strconv.Quote(shorten(header)),
+			"Content-Encoding must be gzip, zstd or identity, got " + strconv.Quote(Shorten(header)),
 		}
 	}
 	leave, err := in.enter(r.Context(), client != "")
@@ -81,11 +81,11 @@ func numbered(h http.Header) (client string, number uint64, err error) {
 		return "", 0, nil
 	}
 	if !clientID.MatchString(client) {
-		return "", 0, badRequest(fmt.Sprintf("%s must be 1 to 64 of A-Z a-z 0-9 . _ -, got %q", ClientHeader, shorten(client)))
+		return "", 0, badRequest(fmt.Sprintf("%s must be 1 to 64 of A-Z a-z 0-9 . _ -, got %q", ClientHeader, Shorten(client)))
 	}
 	number, err = strconv.ParseUint(text, 10, 63)
 	if err != nil || number == 0 {
-		return "", 0, badRequest(fmt.Sprintf("%s must be a whole number from 1, got %q", BatchHeader, shorten(text)))
+		return "", 0, badRequest(fmt.Sprintf("%s must be a whole number from 1, got %q", BatchHeader, Shorten(text)))
 	}
 
 	return client, number, nil

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"llmwatch/bridge/logintake"
 	"llmwatch/bridge/logstore/entry"
 )
 
@@ -100,7 +101,7 @@ func assignTime(e *entry.Entry, rank int, field *entry.Field) (bool, error) {
 	}
 	ns, ok := parseTime(field.Value)
 	if ok && ns < 0 {
-		return false, fmt.Errorf("%s must not be before 1970, got %q", field.Name, shorten(field.Value))
+		return false, fmt.Errorf("%s must not be before 1970, got %q", field.Name, logintake.Shorten(field.Value))
 	}
 	if ok {
 		e.Time = ns
@@ -139,14 +140,4 @@ func parseLevel(field *entry.Field) (entry.Level, bool) {
 	}
 
 	return level, ok
-}
-
-// shorten keeps an error readable whatever was sent.
-func shorten(text string) string {
-	const most = 64
-	if len(text) <= most {
-		return text
-	}
-
-	return text[:most] + "..."
 }
