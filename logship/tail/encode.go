@@ -44,7 +44,11 @@ func (e *encoder) append(dst []byte, p piece, l label, read time.Time) []byte {
 		return append(e.redactor.AppendJSON(dst, p.text), '\n')
 	}
 	at, stated := timeOf(p.text, e.zone)
-	if !stated {
+	switch {
+	case stated:
+	case !p.at.IsZero():
+		at = p.at
+	default:
 		at = read
 	}
 	level, stated := levelOf(p.text)

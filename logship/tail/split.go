@@ -3,6 +3,7 @@ package tail
 import (
 	"bytes"
 	"regexp"
+	"time"
 	"unicode/utf8"
 )
 
@@ -31,6 +32,8 @@ type piece struct {
 	size int    // How many bytes it takes off. 0: it is not complete yet.
 	cut  bool   // Its line was too long.
 	rest bool   // The line goes on behind it, and that has to be left out.
+
+	at time.Time // Zero unless a frame around the line says when it was written.
 }
 
 // next returns the first piece of data. Quiet says that nothing more has come for
@@ -52,7 +55,10 @@ func (s *splitter) next(data []byte, quiet, ended bool) piece {
 		return piece{text: cut(first, s.maxBytes), size: n, cut: true}
 	}
 	first = bytes.TrimSuffix(first, []byte{'\r'})
-	if len(first) == 0 || s.continuation == nil || (first[0] == '{' && first[len(first)-1] == '}') {
+	if f, ok := unframe(first); ok {
+		return s.unframed(data, f, n, quiet, ended)
+	}
+	if len(first) == 0 || s.continuation == nil || isObject(first) {
 		return piece{text: first, size: n}
 	}
 
