@@ -36,9 +36,8 @@ export function ExpressionChart({ label, expr, from, to, marks, like }: Props) {
           "query_range",
           {
             query: left,
-            // The steps end with the newest value.
-            start: String(from + ((to - from) % step)),
-            end: String(to),
+            start: String(Math.ceil(from / step) * step),
+            end: String(Math.floor(to / step) * step),
             step: String(step),
           },
           signal,
