@@ -15,12 +15,10 @@ export function useRules() {
   });
 }
 
+/** The rule of that name, if one is kept here: an alert may come from elsewhere. */
 export function useRule(name: string) {
-  return useQuery({
-    queryKey: ["alerts", "rule", name],
-    queryFn: ({ signal }) => get("/rules/{name}", { parts: { name }, signal }),
-    retry: false,
-  });
+  const { data, isPending } = useRules();
+  return { rule: data?.data.find((r) => r.name === name), isPending };
 }
 
 /** Adds a rule, or replaces the one that has the name. */

@@ -36,10 +36,10 @@ interface Time {
 }
 
 function Measured({ alert, from, to }: { alert: Alert } & Time) {
-  const rule = useRule(alert.name);
+  const { rule, isPending } = useRule(alert.name);
   const served = usePromServed();
   const marks = useMemo(() => marksOf([alert], alert.name, to), [alert, to]);
-  const expr = rule.data?.data.expr;
+  const expr = rule?.expr;
   return (
     <Panel title="What it watches">
       {expr !== undefined && served ? (
@@ -56,7 +56,7 @@ function Measured({ alert, from, to }: { alert: Alert } & Time) {
         </>
       ) : (
         <p className="state">
-          {rule.isPending ? "Looking for its rule." : "Its rule is not kept here, so there is no chart."}
+          {isPending ? "Looking for its rule." : "Its rule is not kept here, so there is no chart."}
         </p>
       )}
     </Panel>
