@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 
-const binary = process.env["LLMWATCH_BIN"] ?? resolve("../../bin/llmwatch");
+export const binary = process.env["LLMWATCH_BIN"] ?? resolve("../../bin/llmwatch");
 export const output = resolve("../../test/output/web");
 mkdirSync(output, { recursive: true });
 
@@ -18,15 +18,22 @@ export interface Server {
 }
 
 /** Starts llmwatch on a free port, or the given one, with a data directory of its own. */
-export async function serve(args: string[] = [], { listen = "127.0.0.1:0", dir = "" } = {}): Promise<Server> {
+export async function serve(
+  args: string[] = [],
+  { listen = "127.0.0.1:0", dir = "", env = {} as Record<string, string> } = {},
+): Promise<Server> {
   const data = dir || mkdtempSync(join(tmpdir(), "llmwatch-web-"));
-  const process = spawn(binary, [
-    "serve",
-    ...["--listen", listen, "--data-dir", data, "--log-format", "json", "--log-level", "info"],
-    ...["--collection-interval", "1s", "--check-interval", "1s"],
-    ...args,
-  ]);
-  const address = await ready(process);
+  const server = spawn(
+    binary,
+    [
+      "serve",
+      ...["--listen", listen, "--data-dir", data, "--log-format", "json", "--log-level", "info"],
+      ...["--collection-interval", "1s", "--check-interval", "1s"],
+      ...args,
+    ],
+    { env: { ...process.env, ...env } },
+  );
+  const address = await ready(server);
   const url = `http://${address}`;
   return {
     url,
@@ -42,8 +49,8 @@ export async function serve(args: string[] = [], { listen = "127.0.0.1:0", dir =
         body: JSON.stringify(body),
       }),
     stop: async () => {
-      const ended = new Promise((done) => process.once("exit", done));
-      process.kill("SIGTERM");
+      const ended = new Promise((done) => server.once("exit", done));
+      server.kill("SIGTERM");
       await ended;
       if (dir === "") rmSync(data, { recursive: true, force: true });
     },

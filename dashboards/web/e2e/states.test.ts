@@ -1,7 +1,11 @@
 /** What is shown when there is nothing to show, or nobody answers as hoped. */
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Browser, Route } from "playwright-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { launch, open, type Server, serve } from "./harness";
+import { binary, launch, open, type Server, serve } from "./harness";
 
 let server: Server;
 let browser: Browser;
@@ -117,6 +121,31 @@ it("who is logged out meets the login, and then the view that was wanted", async
   await page.getByLabel("User name").waitFor();
   await context.close();
 });
+
+it("a real login leads to the view that was asked for, and a logout back", async () => {
+  const dir = mkdtempSync(join(tmpdir(), "llmwatch-web-"));
+  const password = "correct horse battery";
+  execFileSync(binary, ["users", "add", "ada", "--role", "operator", "--data-dir", dir], { input: password });
+  const guarded = await serve([], { dir, env: { LLMWATCH_SECURITY_API_AUTHENTICATION: "true" } });
+  const { page, context } = await open(browser);
+  await page.goto(`${guarded.url}/alerts/rules`);
+  await page.getByLabel("User name").fill("ada");
+  await page.getByLabel("Password").fill(password);
+  await page.getByRole("button", { name: "Log in" }).click();
+  await page.getByText("high_cpu_usage").first().waitFor();
+  await page.getByText("Live").waitFor();
+  expect(await page.getByRole("button", { name: "New rule" }).count()).toBe(0);
+
+  await page.goto(`${guarded.url}/alerts`);
+  await page.getByText("ada").first().waitFor();
+  await page.getByRole("button", { name: "Log out" }).click();
+  await page.getByLabel("User name").waitFor();
+  await page.goto(`${guarded.url}/status`);
+  await page.getByLabel("User name").waitFor();
+  await context.close();
+  await guarded.stop();
+  rmSync(dir, { recursive: true, force: true });
+}, 90_000);
 
 it("works under a path prefix, on every view", async () => {
   const { page, context, problems } = await open(browser);

@@ -16,6 +16,9 @@ const views = {
   system: "/system?range=15m",
   api: "/requests?range=15m",
   application: "/application?range=15m",
+  rules: "/alerts/rules",
+  rule: "/alerts/rules?edit=high_cpu_usage",
+  logs: "/logs?range=1h",
   status: "/status",
 };
 

@@ -36,8 +36,9 @@ export function ExpressionChart({ label, expr, from, to, marks, like }: Props) {
           "query_range",
           {
             query: left,
-            start: String(Math.ceil(from / step) * step),
-            end: String(Math.floor(to / step) * step),
+            // The steps end with the newest value.
+            start: String(from + ((to - from) % step)),
+            end: String(to),
             step: String(step),
           },
           signal,

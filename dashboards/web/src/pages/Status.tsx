@@ -1,6 +1,7 @@
 import { Ago } from "../components/Ago";
 import { Panel } from "../components/Panel";
 import { explain, Ready } from "../components/Ready";
+import { Session } from "../components/Session";
 import { View } from "../components/Shell";
 import { Tag } from "../components/Tags";
 import type { Schemas } from "../data/api";
@@ -10,7 +11,7 @@ import { useHealth, useStatus, useTestNotification } from "../data/queries";
 export default function Status() {
   const status = useStatus();
   return (
-    <View title="Status">
+    <View title="Status" tools={<Session />}>
       <Health />
       <Ready of={status} what="the components">
         {({ data }) => (
