@@ -23,9 +23,16 @@ import threading
 import time
 
 import requests
+from urllib3.exceptions import NewConnectionError
 
 BATCH = 1000  # Events a push.
 INTERVAL = 1.0  # Seconds between pushes.
+
+
+def never_sent(error):
+    """Says whether a request failed before anything was sent."""
+    reason = getattr(error.args[0] if error.args else None, "reason", None)
+    return isinstance(error, requests.ConnectTimeout) or isinstance(reason, NewConnectionError)
 
 
 class Pusher:
@@ -65,13 +72,21 @@ class Pusher:
     def flush(self):
         """Pushes what has been gathered. Returns how many events were counted.
 
-        One thread at a time: once start() was called, its own. A batch is never
-        sent again: if only the answer was lost, it has been counted already.
+        One thread at a time: once start() was called, its own. What llmwatch has
+        certainly not counted is kept for the next time. If only the answer was lost,
+        the batch has been counted already, and is not sent again.
         """
         accepted = 0
         while self.events:
             batch = [self.events.popleft() for _ in range(min(BATCH, len(self.events)))]
-            response = requests.post(self.url, json=batch, timeout=5)
+            try:
+                response = requests.post(self.url, json=batch, timeout=5)
+            except requests.ConnectionError as error:
+                if never_sent(error):
+                    self.put_back(batch)
+                raise
+            if response.status_code in (429, 503):  # Refused unread: busy, or starting.
+                self.put_back(batch)
             if not response.ok:
                 raise requests.HTTPError(f"{response.status_code}: {response.text}", response=response)
             answer = response.json()
@@ -79,6 +94,11 @@ class Pusher:
                 logging.warning("llmwatch refused event %(index)d: %(error)s", error)
             accepted += answer["accepted"]
         return accepted
+
+    def put_back(self, batch):
+        """Keeps a batch for the next flush, its newest events first if room is short."""
+        while batch and len(self.events) < self.events.maxlen:
+            self.events.appendleft(batch.pop())
 
     def start(self):
         """Flushes every second in the background; failures are only logged."""

@@ -184,3 +184,32 @@ func TestPythonExample(t *testing.T) {
 		t.Errorf("3 of 25 requests failed, the summary says %+v", s)
 	}
 }
+
+// The given client keeps what it could not send, and sends it when llmwatch is there.
+func TestPythonExampleLosesNothingWhileLlmwatchIsAway(t *testing.T) {
+	t.Parallel()
+	if err := exec.CommandContext(t.Context(), "python3", "-c", "import requests").Run(); err != nil {
+		t.Skipf("Python with requests is not here: %v", err)
+	}
+	r := quick(t)
+	example(t, nil, "python3", "-c", `
+import sys
+sys.path.insert(0, "examples/push")
+import push
+
+pusher = push.Pusher("http://`+freePort(t)+`")
+event = {"route": "/generate", "method": "POST", "status_code": 200, "response_time_ms": 1.5}
+pusher.events.extend(event for _ in range(1500))
+try:
+    pusher.flush()
+    sys.exit("nobody listens there, and yet it was sent")
+except push.requests.ConnectionError:
+    pass
+pusher.url = push.Pusher("`+r.base+`").url
+if (accepted := pusher.flush()) != 1500:
+    sys.exit(f"{accepted} events of 1500 were counted")
+`)
+	if s := r.apiOf(1500); s.Errors != 0 {
+		t.Errorf("the summary says %+v", s)
+	}
+}
