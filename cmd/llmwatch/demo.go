@@ -67,7 +67,8 @@ func (c *demoCmd) Run(ctx context.Context, out output) (err error) {
 
 		return err
 	}
-	stop, err := c.simulate(ctx, listener, filepath.Join(dir, "platform.log"))
+	log := filepath.Join(dir, "platform.log")
+	stop, err := c.simulate(ctx, listener, log)
 	if err != nil {
 		return err
 	}
@@ -78,6 +79,7 @@ func (c *demoCmd) Run(ctx context.Context, out output) (err error) {
 	cfg.Metrics.CollectionInterval, cfg.Metrics.RetentionDays = demoInterval, demoRetention
 	cfg.Alerts.CheckInterval, cfg.Alerts.DefaultCooldown = demoInterval, demoCooldown
 	cfg.Notifications.Webhook.URL = notify.Secret("http://" + listener.Addr().String() + demo.PagerPath)
+	cfg.Logs.Files = []string{log}
 	cfg.Logging.Level, cfg.Logging.Format = c.LogLevel, c.LogFormat
 
 	return serveApp(ctx, out, cfg, app.NewServe)

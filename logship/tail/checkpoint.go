@@ -80,14 +80,33 @@ func decodeState(text []byte) (*state, error) {
 	return s, nil
 }
 
+// sealedMagic is the first line of a checkpoint whose rest is sealed: a whole
+// checkpoint, as it would be otherwise.
+const sealedMagic = "llmwatch-logship sealed\n"
+
+// Cipher keeps the lines in flight from those who read the checkpoint's bytes.
+type Cipher interface {
+	// Seal appends what Open turns back, given the same additional bytes.
+	Seal(dst, plaintext, additional []byte) []byte
+	Open(dst, sealed, additional []byte) ([]byte, error)
+}
+
 // load returns the state of a checkpoint, or nil if there is none.
-func load(path string) (*state, error) {
+func load(path string, cipher Cipher) (*state, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil //nolint:nilnil // There is nothing, and that is no error.
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read checkpoint: %w", err)
+	}
+	if sealed, ok := bytes.CutPrefix(text, []byte(sealedMagic)); ok {
+		if cipher == nil {
+			return nil, fmt.Errorf("read checkpoint %s: it is encrypted, and no key is configured", path)
+		}
+		if text, err = cipher.Open(nil, sealed, []byte(sealedMagic)); err != nil {
+			return nil, fmt.Errorf("read checkpoint %s: %w", path, err)
+		}
 	}
 	s, err := decodeState(text)
 	if err != nil {
@@ -98,9 +117,13 @@ func load(path string) (*state, error) {
 }
 
 // store puts a checkpoint in the place of the one before, on disk when it returns.
-func (s *state) store(path string) error {
+func (s *state) store(path string, cipher Cipher) error {
 	head, err := s.encode()
-	if err == nil {
+	switch {
+	case err != nil:
+	case cipher != nil:
+		err = replaceFile(path, []byte(sealedMagic), cipher.Seal(nil, append(head, s.Lines...), []byte(sealedMagic)))
+	default:
 		err = replaceFile(path, head, s.Lines)
 	}
 	if err != nil {

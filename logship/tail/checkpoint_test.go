@@ -1,8 +1,12 @@
 package tail
 
 import (
+	"bytes"
+	"errors"
 	"os"
+	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -76,4 +80,48 @@ func FuzzDecodeState(f *testing.F) {
 			t.Errorf("%q was taken", text)
 		}
 	})
+}
+
+// reversed is a cipher that only hides.
+type reversed struct{}
+
+func (reversed) Seal(dst, plaintext, _ []byte) []byte {
+	text := slices.Clone(plaintext)
+	slices.Reverse(text)
+
+	return append(append(dst, "key1"...), text...)
+}
+
+func (r reversed) Open(dst, sealed, _ []byte) ([]byte, error) {
+	if !bytes.HasPrefix(sealed, []byte("key1")) {
+		return nil, errors.New("it was sealed with another key")
+	}
+
+	return r.Seal(dst, sealed[4:], nil)[4:], nil
+}
+
+func TestASealedCheckpointHidesTheLinesInFlight(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "checkpoint")
+	s := &state{Client: "c", Next: 3, Lines: []byte("planted line\n")}
+	for _, cipher := range []Cipher{nil, reversed{}} { // It may be sealed from some day on.
+		if err := s.store(path, cipher); err != nil {
+			t.Fatal(err)
+		}
+		back, err := load(path, reversed{})
+		if err != nil || string(back.Lines) != "planted line\n" || back.Next != 3 {
+			t.Errorf("it comes back as %+v (%v)", back, err)
+		}
+	}
+	if text, err := os.ReadFile(path); err != nil || bytes.Contains(text, []byte("planted")) {
+		t.Errorf("the file holds %q (%v)", text, err)
+	}
+	if _, err := load(path, nil); err == nil || !strings.Contains(err.Error(), "it is encrypted, and no key is configured") {
+		t.Errorf("without a key: %v", err)
+	}
+	if err := os.WriteFile(path, []byte(sealedMagic+"key2xx"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := load(path, reversed{}); err == nil || !strings.Contains(err.Error(), "another key") {
+		t.Errorf("with another key: %v", err)
+	}
 }

@@ -44,6 +44,10 @@ type Options struct {
 	// it there are one more file while it is written, and a lock.
 	Checkpoint string
 
+	// Cipher seals the checkpoint, which holds lines in flight; nil is none. An open
+	// one from before is read, and sealed when it is next written.
+	Cipher Cipher
+
 	// Sink takes the batches.
 	Sink logship.Sink
 
@@ -198,7 +202,7 @@ func defaultTo[T int | time.Duration](value *T, otherwise T) {
 
 // restore takes over what an earlier process left.
 func (f *Follower) restore() error {
-	s, err := load(f.options.Checkpoint)
+	s, err := load(f.options.Checkpoint, f.options.Cipher)
 	if err != nil {
 		return err
 	}
@@ -270,7 +274,7 @@ func (f *Follower) save() error {
 			})
 		}
 	}
-	if err := s.store(f.options.Checkpoint); err != nil {
+	if err := s.store(f.options.Checkpoint, f.options.Cipher); err != nil {
 		return err
 	}
 	f.dirty = false

@@ -64,7 +64,7 @@ func (f *Follower) follow(ctx context.Context, c *courier) {
 			if first {
 				f.findMoved(now)
 				if len(f.files) == 0 {
-					f.log.Warn("no file is there yet", "patterns", f.options.Files)
+					f.log.WarnContext(ctx, "no file is there yet", "patterns", f.options.Files)
 				}
 			}
 			f.survey()

@@ -88,11 +88,11 @@ func TestWhatIsEncryptedIsNowhereInTheClear(t *testing.T) {
 	}
 
 	dir := t.TempDir()
-	clear := filepath.Join(dir, "clear")
-	p, api := llmwatch(t, "serve", "--data-dir", clear)
+	open := filepath.Join(dir, "open")
+	p, api := llmwatch(t, "serve", "--data-dir", open)
 	plant(api)
 	p.signal(terminate)
-	if len(findBytes(t, clear, inAlert)) == 0 {
+	if len(findBytes(t, open, inAlert)) == 0 {
 		t.Error("what is not encrypted is not found either: this test could not fail")
 	}
 
