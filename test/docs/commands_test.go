@@ -110,7 +110,7 @@ var tools = map[string]string{
 serve*|bridge*|exporter*)
 	case "$*" in *--check-config*|*--print-config*) exec BINARY "$@" ;; esac
 	exec BINARY "$@" --check-config ;;
-logship*|"logs tail") exec timeout --preserve-status -s INT 1 BINARY "$@" ;;
+logship*|"logs tail") exec timeout --foreground --preserve-status 1 BINARY "$@" ;;
 esac
 exec BINARY "$@"`,
 	"curl": `exec CURL --silent --show-error --fail-with-body --max-time 20 "$@"`,
