@@ -46,8 +46,9 @@ $(WEB)/node_modules/.package-lock.json: $(WEB)/package-lock.json
 	cd $(WEB) && npm ci --no-audit --no-fund && touch node_modules/.package-lock.json
 
 .PHONY: ui-api
-ui-api: $(WEB)/node_modules/.package-lock.json ## Make the page's API types from bridge/openapi.yaml.
+ui-api: $(WEB)/node_modules/.package-lock.json ## Make the page's API types and docs/api.md from bridge/openapi.yaml.
 	cd $(WEB) && npm run --silent api
+	$(GO) test ./test/docs -run Reference -update
 
 .PHONY: ui-test
 ui-test: deps build ## Test the page, by itself and in a browser with the binary behind it.

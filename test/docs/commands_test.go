@@ -97,9 +97,10 @@ func missing(text string) string {
 
 // server is a running llmwatch that the commands speak to.
 type server struct {
-	base  string // Its address, HOST:PORT.
-	alert string // An alert that it has.
-	tools string // Folder of programs that stand before others.
+	binary string // The program that the guides are about.
+	base   string // Its address, HOST:PORT.
+	alert  string // An alert that it has.
+	tools  string // Folder of programs that stand before others.
 }
 
 // The programs that stand in. Of servers that would run for good only the
@@ -125,13 +126,13 @@ exit 2`,
 func startServer(t *testing.T) *server {
 	t.Helper()
 
-	s := &server{tools: t.TempDir()}
+	s := &server{binary: program(t), tools: t.TempDir()}
 	curl, err := exec.LookPath("curl")
 	if err != nil {
 		t.Skipf("curl is needed: %v", err)
 	}
 	for name, script := range tools {
-		script = "#!/bin/sh\n" + strings.NewReplacer("BINARY", binary, "CURL", curl).Replace(script) + "\n"
+		script = "#!/bin/sh\n" + strings.NewReplacer("BINARY", s.binary, "CURL", curl).Replace(script) + "\n"
 		if err := os.WriteFile(filepath.Join(s.tools, name), []byte(script), 0o700); err != nil { //nolint:gosec // It is a program.
 			t.Fatal(err)
 		}
@@ -150,6 +151,21 @@ func startServer(t *testing.T) *server {
 	return s
 }
 
+// program is the built llmwatch: the one that is given, or one that is built now.
+func program(t *testing.T) string {
+	t.Helper()
+
+	if given := os.Getenv("LLMWATCH_BIN"); given != "" {
+		return given
+	}
+	built := filepath.Join(t.TempDir(), "llmwatch")
+	if out, err := exec.CommandContext(t.Context(), "go", "build", "-o", built, "llmwatch/cmd/llmwatch").CombinedOutput(); err != nil {
+		t.Fatalf("building llmwatch: %v\n%s", err, out)
+	}
+
+	return built
+}
+
 var readyLine = regexp.MustCompile(`"message":"ready".*"address":"([^"]+)"`)
 
 // start runs the program until the test ends, and waits until it is ready.
@@ -157,7 +173,7 @@ func (s *server) start(t *testing.T, env []string, args ...string) {
 	t.Helper()
 
 	log := &output{ready: make(chan string, 1)}
-	cmd := exec.Command(binary, args...)
+	cmd := exec.Command(s.binary, args...)
 	cmd.Env = append(os.Environ(), env...)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {

@@ -20,7 +20,7 @@ const reference = "docs/api.md"
 
 const preface = `# API reference
 
-<!-- Made of bridge/openapi.yaml: go test ./test/docs -update -->
+<!-- Made of bridge/openapi.yaml by make ui-api. -->
 
 Paths are below ` + "`%[1]s`" + `. The document itself, for generators of
 clients, is served at ` + "`%[1]s/openapi.yaml`" + `. What each path needs with
@@ -50,7 +50,7 @@ func TestTheReferenceIsThatOfTheOpenAPIDocument(t *testing.T) {
 		t.Fatal(err)
 	}
 	if string(got) != want {
-		t.Errorf("%s is not that of the OpenAPI document: run go test ./test/docs -update", reference)
+		t.Errorf("%s is not that of the OpenAPI document: run make ui-api", reference)
 	}
 }
 
