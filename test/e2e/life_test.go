@@ -80,7 +80,7 @@ func TestRestartKeepsHistory(t *testing.T) {
 			for _, e := range entries {
 				names = append(names, e.Name())
 			}
-			if want := []string{"llmwatch.db", "llmwatch.db-shm", "llmwatch.db-wal", "metrics"}; !slices.Equal(names, want) {
+			if want := []string{"llmwatch.db", "llmwatch.db-shm", "llmwatch.db-wal", "logs", "metrics"}; !slices.Equal(names, want) {
 				t.Errorf("the data directory holds %v, want %v", names, want)
 			}
 		})
