@@ -107,6 +107,25 @@ func TestNoticesATruncationAlthoughTheFileHasGrownAgain(t *testing.T) {
 	w.expect(header + numbers(1, 5) + header + numbers(11, 30))
 }
 
+// A file that is shorter than what was read of it must not be taken for one that
+// has nothing new.
+func TestNoticesATruncationWhileNobodyLooked(t *testing.T) {
+	for name, n := range map[string]int{"shorter": 3, "as long": 5, "longer": 9} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, all)
+			w.write("a.log", numbers(11, 15))
+			w.step(0)
+			w.do(w.f.Close())
+			w.do(os.Truncate(w.path("a.log"), 0))
+			w.write("a.log", numbers(21, 20+n))
+			w.open(all)
+			w.step(time.Second)
+			w.step(time.Second)
+			w.expect(numbers(11, 15) + numbers(21, 20+n))
+		})
+	}
+}
+
 func TestReadsOnInTheCopyOfATruncatedFile(t *testing.T) {
 	for name, restart := range map[string]bool{"alive": false, "started again": true} {
 		t.Run(name, func(t *testing.T) {

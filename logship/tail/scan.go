@@ -163,7 +163,6 @@ func (f *Follower) remounted(t *file) *file {
 
 // leave closes a file that does not grow, and tells whether to forget it.
 func (f *Follower) leave(t *file, now time.Time) bool {
-	idle := now.Sub(t.grown)
 	if t.handle == nil {
 		return f.forget(t, now.Sub(t.seen) > forgottenAfter)
 	}
@@ -174,9 +173,10 @@ func (f *Follower) leave(t *file, now time.Time) bool {
 
 		return false
 	}
-	if t.at.Offset < t.size && t.original == nil {
-		return false
+	if t.at.Offset != t.size && t.original == nil {
+		return false // There is more, or less: it was truncated while nobody looked.
 	}
+	idle := now.Sub(t.grown)
 	gone := links == 0 && !t.present
 	if gone && idle > deletedAfter {
 		f.log.Info("file was deleted", "file", t.current)
