@@ -117,7 +117,8 @@ func (p *Poller) poll(ctx context.Context) error {
 // snapshot is complete: what is missing in it has ended. So it also holds, of
 // the alerts that are open, those whose condition holds again although their
 // rule's duration has not passed (a server that was restarted begins it anew),
-// and those whose rule was not evaluated yet.
+// and those whose rule was not evaluated yet. Of these only what a poll has seen
+// before: what others pushed under a rule's name must not become the server's own.
 func snapshot(state metrics.AlertState, see func(metrics.FiringAlert) alert.Seen, open []alert.Alert) alert.Snapshot {
 	s := alert.Snapshot{Complete: true}
 	seen := map[string]bool{}
@@ -142,7 +143,7 @@ func snapshot(state metrics.AlertState, see func(metrics.FiringAlert) alert.Seen
 	}
 	for i := range open {
 		a := &open[i]
-		if unresolved[a.Fingerprint] && !seen[a.Fingerprint] && slices.Contains(state.Unknown, a.Name) {
+		if a.Polled && unresolved[a.Fingerprint] && !seen[a.Fingerprint] && slices.Contains(state.Unknown, a.Name) {
 			s.Alerts = append(s.Alerts, alert.Seen{
 				Labels: a.Labels, Annotations: a.Annotations, Value: a.Value, GeneratorURL: a.GeneratorURL, StartsAt: a.StartsAt,
 			})

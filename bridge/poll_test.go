@@ -32,7 +32,8 @@ func polled(name string, labels ...string) metrics.FiringAlert {
 // stored is what a snapshot of that alert becomes in the store.
 func stored(a metrics.FiringAlert, status alert.Status) alert.Alert {
 	return alert.Alert{
-		Name: a.Name, Status: status, Labels: a.Labels, Fingerprint: alert.Fingerprint(a.Labels), StartsAt: a.Since,
+		Polled: true,
+		Name:   a.Name, Status: status, Labels: a.Labels, Fingerprint: alert.Fingerprint(a.Labels), StartsAt: a.Since,
 		Annotations: map[string]string{"summary": "as stored"},
 	}
 }
@@ -76,6 +77,10 @@ func TestSnapshot(t *testing.T) {
 			state: metrics.AlertState{Unknown: []string{"cpu"}},
 			open:  []alert.Alert{stored(cpu, alert.Active), stored(host, alert.Triggered), stored(disk, alert.Active)},
 			want:  []string{"alertname=cpu: as stored none", "alertname=cpu,host=a: as stored none"},
+		},
+		"one that others pushed is theirs, although a rule of its name was not evaluated": {
+			state: metrics.AlertState{Unknown: []string{"cpu"}},
+			open:  []alert.Alert{pushed(cpu)},
 		},
 		"a rule that was not evaluated reopens nothing": {
 			state: metrics.AlertState{Unknown: []string{"cpu"}},
@@ -127,6 +132,14 @@ func TestSnapshot(t *testing.T) {
 			}
 		})
 	}
+}
+
+// pushed is an open alert that no poll has seen.
+func pushed(a metrics.FiringAlert) alert.Alert {
+	p := stored(a, alert.Active)
+	p.Polled = false
+
+	return p
 }
 
 // describe is labels, summary and value in one line.
