@@ -79,7 +79,8 @@ race: deps build ## Run the tests under the race detector.
 
 .PHONY: soak
 soak: deps build ## Run the tests that have long versions, as long ones.
-	LLMWATCH_SOAK=1 $(TEST_ENV) $(GO) test -count=1 -timeout 4h -run 'EveryLine' ./test/e2e
+	LLMWATCH_SOAK=1 $(TEST_ENV) $(GO) test -count=1 -timeout 1h -run 'Killed|EachStep' ./bridge/logstore
+	LLMWATCH_SOAK=1 $(TEST_ENV) $(GO) test -count=1 -timeout 4h -run 'EveryLine|SurviveKills' ./test/e2e
 
 .PHONY: fuzz
 fuzz: ## Fuzz each parser of outside bytes for FUZZTIME (default 60s).
