@@ -67,12 +67,17 @@ func (s *store) Append(_ context.Context, b *entry.Batch) error {
 }
 
 func (s *store) AppendOnce(ctx context.Context, client string, number uint64, b *entry.Batch) (bool, error) {
-	if s.kept[client] >= number {
+	s.mu.Lock()
+	known := s.kept[client] >= number
+	s.mu.Unlock()
+	if known {
 		return true, nil
 	}
 	if err := s.Append(ctx, b); err != nil {
 		return false, err
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.kept[client] = number
 
 	return false, nil
