@@ -89,7 +89,7 @@ func (w *writer) exec(s *sql.Stmt, args ...any) int64 {
 }
 
 // json is v as a body of that column.
-func (w *writer) json(v any, where []byte) string {
+func (w *writer) json(v any, where column) string {
 	body, err := json.Marshal(v)
 	if err != nil && w.err == nil {
 		w.err = err

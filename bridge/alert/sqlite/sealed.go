@@ -33,27 +33,29 @@ const sealedMark = "sealed:"
 // column is one whose texts are sealed.
 type column struct{ table, name string }
 
-var sealedColumns = []column{{"alerts", "body"}, {"events", "text"}, {"outbox", "body"}, {"outbox", "answer"}}
-
-// Additional bytes bind a text to its column.
 var (
-	alertBody  = []byte("alerts.body")
-	eventText  = []byte("events.text")
-	outboxBody = []byte("outbox.body")
-	outboxSaid = []byte("outbox.answer")
+	alertBody  = column{"alerts", "body"}
+	eventText  = column{"events", "text"}
+	outboxBody = column{"outbox", "body"}
+	outboxSaid = column{"outbox", "answer"}
+
+	sealedColumns = []column{alertBody, eventText, outboxBody, outboxSaid}
 )
 
+// additional binds a text to its column.
+func (c column) additional() []byte { return []byte(c.table + "." + c.name) }
+
 // conceal is the text as it is kept.
-func (s *Store) conceal(text string, where []byte) string {
+func (s *Store) conceal(text string, where column) string {
 	if s.cipher == nil {
 		return text
 	}
 
-	return sealedMark + base64.StdEncoding.EncodeToString(s.cipher.Seal(nil, []byte(text), where))
+	return sealedMark + base64.StdEncoding.EncodeToString(s.cipher.Seal(nil, []byte(text), where.additional()))
 }
 
 // reveal is the text of what is kept.
-func (s *Store) reveal(kept string, where []byte) (string, error) {
+func (s *Store) reveal(kept string, where column) (string, error) {
 	encoded, sealed := strings.CutPrefix(kept, sealedMark)
 	if !sealed {
 		return kept, nil
@@ -65,7 +67,7 @@ func (s *Store) reveal(kept string, where []byte) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	text, err := s.cipher.Open(nil, message, where)
+	text, err := s.cipher.Open(nil, message, where.additional())
 
 	return string(text), err
 }
@@ -73,7 +75,7 @@ func (s *Store) reveal(kept string, where []byte) (string, error) {
 var errNoKey = errors.New("it is encrypted, and no key is configured")
 
 // unmarshal reads a body.
-func (s *Store) unmarshal(kept sql.RawBytes, where []byte, into any) error {
+func (s *Store) unmarshal(kept sql.RawBytes, where column, into any) error {
 	text, err := s.reveal(string(kept), where)
 	if err != nil {
 		return err
@@ -90,7 +92,7 @@ func (s *Store) checkKey(ctx context.Context) error {
 		err := s.db.Read.QueryRowContext(ctx, fmt.Sprintf( //nolint:gosec // The names are our own.
 			`SELECT %[2]s FROM %[1]s WHERE %[2]s LIKE '`+sealedMark+`%%' ORDER BY seq DESC LIMIT 1`, c.table, c.name)).Scan(&kept)
 		if err == nil {
-			_, err = s.reveal(kept, []byte(c.table+"."+c.name))
+			_, err = s.reveal(kept, c)
 		}
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
@@ -139,7 +141,7 @@ func (s *Store) sealColumn(ctx context.Context, c column) (sealed int, err error
 	return len(rows), s.db.Update(ctx, func(tx *sql.Tx) error {
 		for _, r := range rows {
 			_, err := tx.ExecContext(ctx, fmt.Sprintf(`UPDATE %s SET %s = ? WHERE seq = ?`, c.table, c.name), //nolint:gosec // As above.
-				s.conceal(r.text, []byte(c.table+"."+c.name)), r.seq)
+				s.conceal(r.text, c), r.seq)
 			if err != nil {
 				return err
 			}
