@@ -95,7 +95,7 @@ func (c *logshipCmd) checkListen() error {
 	if err != nil {
 		return fmt.Errorf("--listen must be HOST:PORT, got %q", c.Listen)
 	}
-	if ip := net.ParseIP(host); !c.AllowAnonymous && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+	if !c.AllowAnonymous && !app.IsLoopback(host) {
 		return fmt.Errorf("--listen %s is not a loopback address; --allow-anonymous permits it", c.Listen)
 	}
 

@@ -206,7 +206,7 @@ func (c *Config) checkListen() error {
 	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
 		return fmt.Errorf("server.listen must have a port from 0 to 65535, got %q", listen)
 	}
-	if c.Security.keepsStrangersOut() || isLoopback(host) {
+	if c.Security.keepsStrangersOut() || IsLoopback(host) {
 		return nil
 	}
 
@@ -214,8 +214,8 @@ func (c *Config) checkListen() error {
 		"listen on 127.0.0.1, set security.api_authentication (--api-authentication), or security.allow_anonymous (--allow-anonymous) if the network itself keeps strangers out", listen)
 }
 
-// isLoopback reports whether a host is this machine and nothing else.
-func isLoopback(host string) bool {
+// IsLoopback reports whether a host is this machine and nothing else.
+func IsLoopback(host string) bool {
 	ip := net.ParseIP(host)
 
 	return host == "localhost" || (ip != nil && ip.IsLoopback())

@@ -45,7 +45,7 @@ func (c *Config) newGate() *gate.Gate {
 // name was made to point to it.
 func (c *Config) hosts() []string {
 	host, _, err := net.SplitHostPort(c.Server.Listen)
-	if err != nil || !isLoopback(host) || c.Security.APIAuthentication {
+	if err != nil || !IsLoopback(host) || c.Security.APIAuthentication {
 		return nil
 	}
 	hosts := []string{strings.ToLower(host)}
