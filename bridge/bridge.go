@@ -58,6 +58,8 @@ type Options struct {
 	// Checks are looked at by /health, Components shown by /status.
 	Checks     []Check
 	Components func() []Component
+	// Configuration tells what is set.
+	Configuration func() []Setting
 	// Receivers take what programs push: handlers of POST by path below Base.
 	Receivers map[string]http.Handler
 	// Mounts are handlers of other packages, by path; one that ends with a
@@ -135,6 +137,7 @@ func (s *server) paths() map[string]endpoints {
 	paths := map[string]endpoints{
 		"/health":                  {http.MethodGet: s.health},
 		"/status":                  {http.MethodGet: s.status},
+		"/configuration":           {http.MethodGet: s.configuration},
 		"/metrics/system":          {http.MethodGet: s.system},
 		"/metrics/api":             {http.MethodGet: s.api},
 		"/metrics/app":             {http.MethodGet: s.app},

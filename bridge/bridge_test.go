@@ -195,6 +195,8 @@ func put(t testing.TB, m *fakeMetrics, change func(*Options)) *bench {
 		Rules:  ruleSet(t, b.store, func() error { return nil }),
 		Now:    b.now,
 		Logs:   readableLogs(),
+
+		Configuration: func() []Setting { return []Setting{{Key: "x.y", Value: "1", Default: "1", Origin: "default"}} },
 	}
 	if change != nil {
 		change(&opts)

@@ -44,6 +44,7 @@ var Routes = []Route{
 	{Base + "/openapi.yaml", get(NeedCaller)},
 
 	{Base + "/status", get(NeedRead)},
+	{Base + "/configuration", get(NeedManage)},
 	{Base + "/metrics/system", get(NeedRead)},
 	{Base + "/metrics/api", both(NeedRead, NeedIngest)},
 	{Base + "/metrics/app", both(NeedRead, NeedIngest)},

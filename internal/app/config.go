@@ -49,6 +49,8 @@ type Config struct {
 	Log Log
 	// command is the one that runs.
 	command string
+	// loaded says where the values came from; nil where they were not loaded.
+	loaded *settings.Loaded
 }
 
 // Server says where to serve and where to keep.
@@ -164,7 +166,7 @@ func Load(in settings.Input) (*Config, *settings.Loaded, error) {
 	if err != nil {
 		return nil, nil, &ConfigError{err}
 	}
-	c.File = in.File
+	c.File, c.loaded = in.File, loaded
 
 	return c, loaded, nil
 }

@@ -144,8 +144,9 @@ func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
 			Components: func() []bridge.Component {
 				return []bridge.Component{program(&cfg, eng.Status().Started), engineComponent(eng.Status()), logs.component(), a.reloader.component()}
 			},
-			Receivers: receivers,
-			Logs:      logs,
+			Configuration: a.reloader.configuration,
+			Receivers:     receivers,
+			Logs:          logs,
 			Mounts: access.addPage(logger, map[string]http.Handler{
 				"/metrics":          out.handler,
 				engine.Prefix + "/": a.gate.Bodies(eng.Handler()),
@@ -242,8 +243,9 @@ func NewBridge(cfg Config, logger *slog.Logger) (*App, error) {
 			Components: func() []bridge.Component {
 				return []bridge.Component{program(&cfg, begin), logs.component(), a.reloader.component()}
 			},
-			Receivers: logs.receivers(),
-			Logs:      logs,
+			Configuration: a.reloader.configuration,
+			Receivers:     logs.receivers(),
+			Logs:          logs,
 			Mounts: access.addPage(logger, map[string]http.Handler{
 				"/metrics": exporter.Handler(registry, exporter.HandlerOptions{Logger: logger}),
 				ReloadPath: a.reloader,

@@ -81,6 +81,18 @@ func (s *Schema) Validate(cfg any, command string) error {
 	return l.problems.err()
 }
 
+// Given is a configuration that was not loaded, but made by the program.
+func (s *Schema) Given(cfg any) *Loaded {
+	l := &Loaded{schema: s, value: reflect.ValueOf(cfg).Elem(), origins: map[*Setting]Origin{}}
+	for _, setting := range s.all {
+		if !same(l.value.FieldByIndex(setting.index), s.defaults.FieldByIndex(setting.index)) {
+			l.origins[setting] = Origin{Layer: FromProgram}
+		}
+	}
+
+	return l
+}
+
 // set takes a value from a layer. fill reads it into what it is given; file
 // says that the value is the path of a file with the secret.
 func (l *loader) set(s *Setting, origin Origin, file bool, fill func(v reflect.Value) error) {
@@ -205,7 +217,7 @@ func (l *Loaded) Value(key string) (text string, origin Origin) {
 		return "", Origin{}
 	}
 	v := l.value.FieldByIndex(s.index)
-	if s.Secret && !v.IsZero() {
+	if s.Secret && !v.IsZero() && (v.Kind() != reflect.Map || v.Len() > 0) {
 		return hidden, l.origins[s]
 	}
 

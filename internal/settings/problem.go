@@ -17,6 +17,7 @@ const (
 	FromFile
 	FromEnvironment
 	FromFlag
+	FromProgram // The program itself set it, and nobody else can.
 )
 
 // Origin is where a value came from.
@@ -38,6 +39,8 @@ func (o Origin) String() string {
 		return o.Name + ":" + strconv.Itoa(o.Line)
 	case FromEnvironment, FromFlag:
 		return o.Name
+	case FromProgram:
+		return "program"
 	default:
 		return "default"
 	}

@@ -106,7 +106,10 @@ type inherited struct {
 	reload   bool
 }
 
+// describe puts what a section sets itself before the sections below it, which is
+// the order that Print and Document have.
 func (s *Schema) describe(into *section, t reflect.Type, index []int, from inherited) {
+	var below []func()
 	for i := range t.NumField() {
 		field := t.Field(i)
 		at := append(slices.Clone(index), i)
@@ -126,12 +129,15 @@ func (s *Schema) describe(into *section, t reflect.Type, index []int, from inher
 		if field.Type.Kind() == reflect.Struct && !isText(field.Type) {
 			sub := &section{key: into.join(key), help: field.Tag.Get("help"), index: at, commands: passed.commands, reload: passed.reload}
 			into.sections = append(into.sections, sub)
-			s.describe(sub, field.Type, at, passed)
+			below = append(below, func() { s.describe(sub, field.Type, at, passed) })
 			continue
 		}
 		setting := newSetting(into.join(key), field, at, passed)
 		into.settings = append(into.settings, setting)
 		s.all = append(s.all, setting)
+	}
+	for _, describe := range below {
+		describe()
 	}
 }
 
@@ -168,7 +174,7 @@ func isText(t reflect.Type) bool { return reflect.PointerTo(t).Implements(textUn
 
 var durationType = reflect.TypeFor[time.Duration]()
 
-// Settings returns what a command uses, in the order of the structure.
+// Settings returns what a command uses, in the order in which it is printed.
 func (s *Schema) Settings(command string) []*Setting {
 	var used []*Setting
 	for _, setting := range s.all {

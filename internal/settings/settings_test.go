@@ -335,6 +335,19 @@ func TestCommandsUseTheirPart(t *testing.T) {
 	}
 }
 
+func TestWhatTheProgramGaveIsToldFromDefaults(t *testing.T) {
+	c := defaults()
+	c.Store.Dir, c.Mail.Password, c.Mail.To = "given", canary, []string{}
+	given := New(defaults()).Given(c)
+	for key, want := range map[string]string{
+		"store.dir": "given program", "mail.password": "<secret> program", "store.every": "1m default", "mail.to": " default",
+	} {
+		if text, origin := given.Value(key); text+" "+origin.String() != want {
+			t.Errorf("%s is %q from %s", key, text, origin)
+		}
+	}
+}
+
 func TestChanges(t *testing.T) {
 	a, b := defaults(), defaults()
 	a.Mail.To, b.Mail.To = nil, []string{}

@@ -98,6 +98,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/configuration": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What is set
+         * @description One element for each setting of the running command, in the order of --print-config. Secrets are hidden.
+         */
+        get: operations["getConfiguration"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/metrics/system": {
         parameters: {
             query?: never;
@@ -775,6 +795,22 @@ export interface components {
                 [key: string]: unknown;
             };
         };
+        Setting: {
+            /** @description Its path in the configuration file, such as alerts.check_interval. */
+            key: string;
+            /** @description What is in force, as it could be written; `<secret>` for a secret, empty where nothing is set. */
+            value: string;
+            /** @description What holds unless something else is said; empty for a secret. */
+            default: string;
+            /** @description Where the value came from: default, FILE:LINE, the name of a variable or a flag, or program. */
+            origin: string;
+            /** @description What the configuration says since the newest reload, where that takes a restart; otherwise null. */
+            pending: string | null;
+            /** @description Whether it can change while llmwatch runs. */
+            reload: boolean;
+            secret: boolean;
+            description: string;
+        };
         SystemSample: {
             timestamp: components["schemas"]["Timestamp"];
             cpu_percent: components["schemas"]["Percent"];
@@ -1214,6 +1250,31 @@ export interface operations {
                     "application/json": {
                         success: components["schemas"]["True"];
                         data: components["schemas"]["Component"][];
+                        count: number;
+                    };
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    getConfiguration: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The settings. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        success: components["schemas"]["True"];
+                        data: components["schemas"]["Setting"][];
                         count: number;
                     };
                 };
