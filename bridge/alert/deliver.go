@@ -128,6 +128,7 @@ func (m *Manager) deliverNext(ctx context.Context, channel string) (pause, error
 	}
 	result, err := m.attempt(ctx, notifier, p.Notification)
 	outcome := judge(p, result, err, stamp(time.Now()))
+	m.channels.tried(channel, outcome)
 	m.record(ctx, p.Notification, outcome)
 	m.tellOutcome(p.Notification, outcome)
 	if outcome.State == Unsettled && result.RetryAfter > 0 {

@@ -70,6 +70,7 @@ type Manager struct {
 
 	rerouted  *signal // The routing changed.
 	committed *signal // Notifications were put into the outbox.
+	channels  channels
 }
 
 // NewManager returns a Manager that does nothing by itself until Run.
@@ -79,7 +80,10 @@ func NewManager(conf Config) *Manager {
 	}
 	conf.Logger = conf.Logger.With("component", "alerts")
 
-	return &Manager{conf: conf, routing: conf.Routing, rerouted: newSignal(), committed: newSignal()}
+	return &Manager{
+		conf: conf, routing: conf.Routing, rerouted: newSignal(), committed: newSignal(),
+		channels: channels{states: map[string]ChannelState{}},
+	}
 }
 
 // Reroute changes who is told of what from now on. What is already owed goes
@@ -177,10 +181,11 @@ func (m *Manager) Test(ctx context.Context, channel string) (Result, error) {
 		return Result{}, fmt.Errorf("send a test notification to channel %q: %w", channel, ErrNotFound)
 	}
 	now := stamp(time.Now())
+	n := Notification{Key: fmt.Sprintf("test/%d/%s", now.UnixMilli(), channel), Channel: channel, Kind: KindTest, OwedAt: now}
+	result, err := notifier.Notify(ctx, n, Extra{})
+	m.channels.tried(channel, judge(&Pending{Notification: n}, result, err, stamp(time.Now())))
 
-	return notifier.Notify(ctx, Notification{
-		Key: fmt.Sprintf("test/%d/%s", now.UnixMilli(), channel), Channel: channel, Kind: KindTest, OwedAt: now,
-	}, Extra{})
+	return result, err
 }
 
 // Run ticks and delivers until ctx ends. Attempts under way then may end within
@@ -188,6 +193,7 @@ func (m *Manager) Test(ctx context.Context, channel string) (Result, error) {
 func (m *Manager) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	defer running.Wait()
+	running.Go(func() { m.recall(ctx) })
 	running.Go(func() { m.runWorkers(ctx) })
 	tick := time.NewTicker(m.conf.TickEvery)
 	defer tick.Stop()

@@ -185,6 +185,13 @@ func (s *memStore) Overdue(_ context.Context, then time.Time, limit int) ([]Pend
 
 func (s *memStore) Backlog(context.Context) (map[string]int, error) { return nil, s.fail }
 
+func (s *memStore) LastOutcomes(context.Context) (map[string]ChannelState, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	return LastOutcomes(s.events), s.fail
+}
+
 func (s *memStore) Prune(_ context.Context, then time.Time) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

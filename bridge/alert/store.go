@@ -62,6 +62,9 @@ type Store interface {
 	Overdue(ctx context.Context, then time.Time, limit int) ([]Pending, error)
 	// Backlog counts the pending notifications by channel.
 	Backlog(ctx context.Context) (map[string]int, error)
+	// LastOutcomes tells how it last went on each channel, as far as recent
+	// timelines tell.
+	LastOutcomes(ctx context.Context) (map[string]ChannelState, error)
 
 	// Prune deletes the alerts resolved before then, with their timelines, and
 	// the notifications owed before then that are not pending. It returns how

@@ -27,6 +27,7 @@ type alerting struct {
 	store   *sqlite.Store
 	manager *alert.Manager
 	poller  *bridge.Poller
+	started time.Time
 }
 
 // openStore opens the database.
@@ -52,7 +53,7 @@ func (a *App) openStore(cfg *Config) (*sqlite.Store, error) {
 func (a *App) startAlerting(cfg *Config, store *sqlite.Store, routing alert.Routing, client *metrics.Client, logs *logs, registry *prometheus.Registry) *alerting {
 	settled := newDeliveries(registry)
 	registry.MustRegister(&alertCollector{store: store, logger: a.logger}, newDiskCollector(cfg))
-	al := &alerting{store: store}
+	al := &alerting{store: store, started: time.Now()}
 	al.manager = alert.NewManager(alert.Config{
 		Store:     store,
 		Logger:    a.logger,

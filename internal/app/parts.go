@@ -142,7 +142,7 @@ func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
 				logs.check(),
 			),
 			Components: func() []bridge.Component {
-				return []bridge.Component{program(&cfg, eng.Status().Started), engineComponent(eng.Status()), logs.component(), a.reloader.component()}
+				return []bridge.Component{program(&cfg, eng.Status().Started), engineComponent(eng.Status()), logs.component(), alerts.component(), a.reloader.component()}
 			},
 			Configuration: a.reloader.configuration,
 			Receivers:     receivers,
@@ -241,7 +241,7 @@ func NewBridge(cfg Config, logger *slog.Logger) (*App, error) {
 			Interval:   cfg.Metrics.CollectionInterval,
 			Checks:     append(access.checks(), logs.check(), bridge.Check{Name: "configuration", Run: a.reloader.failure}),
 			Components: func() []bridge.Component {
-				return []bridge.Component{program(&cfg, begin), logs.component(), a.reloader.component()}
+				return []bridge.Component{program(&cfg, begin), logs.component(), alerts.component(), a.reloader.component()}
 			},
 			Configuration: a.reloader.configuration,
 			Receivers:     logs.receivers(),

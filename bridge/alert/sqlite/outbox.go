@@ -103,3 +103,28 @@ func (s *Store) Backlog(ctx context.Context) (map[string]int, error) {
 
 	return counts, nil
 }
+
+// recentEvents bounds how far LastOutcomes looks back: what a busy week writes, and
+// is read in a moment without an index that each event would have to pay for.
+const recentEvents = 20_000
+
+// LastOutcomes implements alert.Store.
+func (s *Store) LastOutcomes(ctx context.Context) (map[string]alert.ChannelState, error) {
+	newest, err := database.Collect(ctx, s.db.Read, func(rows *sql.Rows) (e alert.Event, err error) {
+		var at int64
+		var text string
+		if err := rows.Scan(&e.Channel, &e.Kind, &at, &text); err != nil {
+			return e, err
+		}
+		e.At = database.Moment(at)
+		e.Text, err = s.reveal(text, eventText)
+
+		return e, err
+	}, `SELECT channel, kind, at, text FROM events WHERE seq IN (SELECT max(seq) FROM events
+		WHERE seq > (SELECT coalesce(max(seq), 0) FROM events) - ? AND channel != '' GROUP BY channel, kind)`, recentEvents)
+	if err != nil {
+		return nil, fmt.Errorf("read what was last delivered: %w", err)
+	}
+
+	return alert.LastOutcomes(newest), nil
+}

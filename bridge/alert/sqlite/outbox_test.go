@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -133,5 +134,38 @@ func TestOverdue(t *testing.T) {
 		if err != nil || len(got) != want || got[0].Notification.Key != "old" {
 			t.Errorf("at most %d overdue: %v, error %v; want %d, the first owed first", limit, got, err, want)
 		}
+	}
+}
+
+func TestLastOutcomes(t *testing.T) {
+	t.Parallel()
+	s := mustOpen(t, filepath.Join(t.TempDir(), "alerts.db"), Sealed(newGCM(t)))
+	defer mustClose(t, s)
+	if got, err := s.LastOutcomes(t.Context()); err != nil || len(got) != 0 {
+		t.Errorf("nothing has happened, and it says %v (%v)", got, err)
+	}
+	event := func(seconds int, kind alert.EventKind, channel, text string) alert.Event {
+		return alert.Event{AlertID: "a", At: noon.Add(time.Duration(seconds) * time.Second), Kind: kind, Channel: channel, Text: text}
+	}
+	commit(t, s, alert.Changes{Events: []alert.Event{
+		event(0, alert.EventRefused, "email", "firing: 550 no"),
+		event(1, alert.EventDelivered, "email", "firing: 250 queued"),
+		event(2, alert.EventAttempt, "email", "firing: 421 busy"),
+		event(3, alert.EventAttempt, "email", "firing: 421 not now"),
+		event(4, alert.EventDelivered, "email", "firing"),
+		event(5, alert.EventDelivered, "slack", "resolved: ok"),
+		event(6, alert.EventQueued, "webhook", ""),
+		event(7, alert.EventAcknowledged, "", "mine"),
+	}})
+	got, err := s.LastOutcomes(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]alert.ChannelState{
+		"email": {LastAccepted: noon.Add(4 * time.Second), LastFailed: noon.Add(3 * time.Second), LastError: "421 not now"},
+		"slack": {LastAccepted: noon.Add(5 * time.Second)},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("outcomes (-want +got):\n%s", diff)
 	}
 }

@@ -791,9 +791,24 @@ export interface components {
             since: components["schemas"]["NullableTimestamp"];
             last_success: components["schemas"]["NullableTimestamp"];
             last_error?: string;
+            /** @description What there is to know of this component alone. */
             details?: {
+                /** @description Of notifications, one element for each channel that is configured, by name. */
+                channels?: components["schemas"]["Channel"][];
+                /** @description Of notifications, how many are owed and not delivered, those to channels that are configured no more included. */
+                pending?: number;
+            } & {
                 [key: string]: unknown;
             };
+        };
+        Channel: {
+            name: string;
+            last_accepted: components["schemas"]["NullableTimestamp"];
+            last_failed: components["schemas"]["NullableTimestamp"];
+            /** @description What was said at last_failed, in the server's words. */
+            last_error: string;
+            /** @description Notifications that are owed and not delivered. */
+            pending: number;
         };
         Setting: {
             /** @description Its path in the configuration file, such as alerts.check_interval. */
