@@ -5,6 +5,8 @@ VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 COMMIT      ?= $(shell git rev-parse HEAD 2>/dev/null)
 LDFLAGS      = -s -w -X main.buildVersion=$(VERSION) -X main.buildCommit=$(COMMIT)
 LINT_BIN     = .cache/golangci-lint
+VULN_BIN     = .cache/govulncheck
+SBOM_BIN     = .cache/cyclonedx-gomod
 # The programs that tests compare against, by package name.
 TEST_PACKAGES = prometheus prometheus-alertmanager prometheus-node-exporter chromium logrotate
 BENCH_PACKAGES = prometheus prometheus-node-exporter
@@ -59,7 +61,7 @@ deps: ## Install the programs that tests compare against.
 	@./scripts/install $(TEST_PACKAGES)
 
 .PHONY: test
-test: deps build ## Install what the tests need and run them all.
+test: deps build $(VULN_BIN) $(SBOM_BIN) ## Install what the tests need and run them all.
 	$(TEST_ENV) $(GO) test -timeout 15m $$($(GO) list ./... | grep -v /test/e2e)
 	$(TEST_ENV) $(GO) test -timeout 15m ./test/e2e
 	$(MAKE) --no-print-directory ui-test
@@ -105,13 +107,33 @@ lint: $(LINT_BIN) check-dashboards ## Run every linter, the ones for rule files 
 	cd $(WEB) && npm run --silent typecheck && npm run --silent lint
 	promtool check config --syntax-only deploy/compose/prometheus.yml
 	amtool check-config deploy/compose/alertmanager.yml
+	$(MAKE) --no-print-directory vulnerabilities
+
+# What is served must be without any known vulnerability, tools without grave ones.
+.PHONY: vulnerabilities
+vulnerabilities: $(VULN_BIN) ## Ask the databases of known vulnerabilities, where they can be reached.
+	@./scripts/vulnerabilities go .
+	@./scripts/vulnerabilities go test/deploy -test
+	@./scripts/vulnerabilities npm $(WEB) --omit=dev
+	@./scripts/vulnerabilities npm $(WEB) --audit-level=high
+	@./scripts/vulnerabilities npm dashboards/grafana --audit-level=high
+
+.PHONY: sbom
+sbom: build $(SBOM_BIN) ## Write bin/llmwatch.cdx.json: what the binary is made of (CycloneDX).
+	@./scripts/sbom bin/llmwatch $(VERSION)
 
 .PHONY: fmt
 fmt: $(LINT_BIN) ## Format the code.
 	$(LINT_BIN) fmt
 
 $(LINT_BIN): tools/go.mod tools/go.sum
-	cd tools && $(GO) build -o ../$(LINT_BIN) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	cd tools && $(GO) build -o ../$@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(VULN_BIN): tools/go.mod tools/go.sum
+	cd tools && $(GO) build -o ../$@ golang.org/x/vuln/cmd/govulncheck
+
+$(SBOM_BIN): tools/go.mod tools/go.sum
+	cd tools && $(GO) build -o ../$@ github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
 
 .PHONY: clean
 clean: ## Remove what was built.
