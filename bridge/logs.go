@@ -17,7 +17,7 @@ import (
 type Logs interface {
 	Search(ctx context.Context, q logstore.Query, fn func(entry.Position, *entry.Entry) error) (next *entry.Position, err error)
 	Around(ctx context.Context, id entry.Position, before, after int, same string, fn func(entry.Position, *entry.Entry) error) error
-	Statistics(ctx context.Context, from, until time.Time, buckets int) (logstore.Statistics, error)
+	Statistics(ctx context.Context, f entry.Filter, buckets int) (logstore.Statistics, error)
 	// Tail follows the entries that arrive from now on.
 	Tail(filter entry.Filter, buffer int) LogTail
 }
@@ -36,8 +36,9 @@ const (
 	maxLogLimit     = 1000
 	// maxNeighbours bounds each side of a log entry's context.
 	maxNeighbours = 1000
-	// logBuckets is in how many stretches statistics divide their time.
-	logBuckets = 60
+	// Into how many stretches statistics divide their time.
+	defaultLogBuckets = 60
+	maxLogBuckets     = 500
 	// maxLoggersShown bounds by_logger; the rest is added up under otherLoggers.
 	maxLoggersShown = 100
 	otherLoggers    = "other"
@@ -139,14 +140,24 @@ type logStoreView struct {
 	Newest        metrics.Time `json:"newest"`
 }
 
-// logStatistics counts the entries of the last hours.
+// logStatistics counts the entries that a search would find.
 func (s *server) logStatistics(w http.ResponseWriter, r *http.Request) error {
-	hours, err := wholeNumber(r.URL.Query(), "hours", 24, 1, maxHours)
+	q, now := r.URL.Query(), s.Now()
+	filter, err := logFilter(q, now)
 	if err != nil {
 		return err
 	}
-	now := s.Now()
-	found, err := s.Logs.Statistics(r.Context(), now.Add(-time.Duration(hours)*time.Hour), now, logBuckets)
+	p, err := periodOf(q, now, "hours", time.Hour, 24, maxHours)
+	if err != nil {
+		return err
+	}
+	buckets, err := wholeNumber(q, "buckets", defaultLogBuckets, 1, maxLogBuckets)
+	if err != nil {
+		return err
+	}
+	filter.Until = max(nanoseconds(p.end), 1)
+	filter.From = min(nanoseconds(p.start), filter.Until-1) // Both may be beyond what an entry can have.
+	found, err := s.Logs.Statistics(r.Context(), filter, buckets)
 	if err != nil {
 		return err
 	}
@@ -154,7 +165,8 @@ func (s *server) logStatistics(w http.ResponseWriter, r *http.Request) error {
 	return answerJSON(w, struct {
 		single
 		Hours int `json:"time_range_hours"`
-	}{single{Success: true, Data: viewLogStatistics(&found)}, hours})
+		bounds
+	}{single{Success: true, Data: viewLogStatistics(&found)}, p.in(time.Hour), p.bounds()})
 }
 
 func viewLogStatistics(found *logstore.Statistics) logStatisticsView {

@@ -157,18 +157,18 @@ func (m *memoryLogs) Around(_ context.Context, id entry.Position, nBefore, nAfte
 	return nil
 }
 
-func (m *memoryLogs) Statistics(_ context.Context, from, until time.Time, buckets int) (logstore.Statistics, error) {
+func (m *memoryLogs) Statistics(_ context.Context, filter entry.Filter, buckets int) (logstore.Statistics, error) {
 	kept, err := m.all(true)
-	step := until.Sub(from) / time.Duration(buckets)
+	step := time.Duration(filter.Until-filter.From) / time.Duration(buckets)
+	from := time.Unix(0, filter.From)
 	s := logstore.Statistics{
 		Step: step, Histogram: make([]logstore.Bucket, buckets),
-		Store: logstore.Stats{Bytes: 1000, Blocks: 1, Oldest: from, Newest: until},
+		Store: logstore.Stats{Bytes: 1000, Blocks: 1, Oldest: from, Newest: time.Unix(0, filter.Until)},
 	}
 	for i := range s.Histogram {
 		s.Histogram[i].Start = from.Add(time.Duration(i) * step)
 	}
 	byLogger := map[string]*logstore.LoggerLevels{}
-	filter := entry.Filter{From: from.UnixNano(), Until: until.UnixNano()}
 	for _, k := range kept {
 		if !filter.Match(&k.e) {
 			continue
@@ -179,7 +179,7 @@ func (m *memoryLogs) Statistics(_ context.Context, from, until time.Time, bucket
 			byLogger[k.e.Logger] = &logstore.LoggerLevels{Logger: k.e.Logger}
 		}
 		byLogger[k.e.Logger].ByLevel[k.e.Level]++
-		s.Histogram[(k.at.Time-filter.From)/int64(step)].ByLevel[k.e.Level]++
+		s.Histogram[min((k.at.Time-filter.From)/int64(step), int64(buckets-1))].ByLevel[k.e.Level]++
 		if k.e.Level >= entry.Error {
 			s.TopErrors = append(s.TopErrors, logstore.ErrorMessage{
 				Template: k.e.Message, Logger: k.e.Logger, Level: k.e.Level, Count: 1, Last: time.Unix(0, k.at.Time),

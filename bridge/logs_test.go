@@ -285,8 +285,103 @@ func TestStatisticsCount(t *testing.T) {
 	if d.ByLogger["busy"] != 40 || len(d.ByLogger) != maxLoggersShown+1 || d.ByLogger[otherLoggers] != 11 {
 		t.Errorf("by logger: %d, busy %d, other %d", len(d.ByLogger), d.ByLogger["busy"], d.ByLogger[otherLoggers])
 	}
-	if len(d.Histogram) != logBuckets || d.Histogram[59].ByLevel["INFO"] != 59 || len(d.TopErrors) != 1 || d.TopErrors[0].Message != "message 149" {
+	if len(d.Histogram) != defaultLogBuckets || d.Histogram[59].ByLevel["INFO"] != 59 || len(d.TopErrors) != 1 || d.TopErrors[0].Message != "message 149" {
 		t.Errorf("histogram %v, errors %v", d.Histogram, d.TopErrors)
+	}
+}
+
+func TestStatisticsCountWhatASearchFinds(t *testing.T) {
+	b, logs := putLogs(t)
+	logs.put(40, func(i int, e *entry.Entry) {
+		e.Time--
+		e.Level, e.Logger = entry.Level(i%5), []string{"api.requests", "db.pool"}[i%2]
+		e.Fields = []entry.Field{{Name: "request_id", Value: fmt.Sprint("req-", i%3)}, {Name: "status", Kind: entry.Number, Value: strconv.Itoa(200 + i%4*100)}}
+	})
+	for query, total := range map[string]uint64{
+		"":                            40,
+		"level=ERROR":                 8,
+		"level=error,critical":        16,
+		"logger=db.*":                 20,
+		"pattern=%5Emessage+1":        11,
+		"text=message+7":              1,
+		"request_id=req-1":            13,
+		"field.status=500":            10,
+		"start=-10s":                  10,
+		"end=-10s":                    30,
+		"start=-20s&end=-10s":         10,
+		"start=2026-11-23T11:59:50Z":  10,
+		"start=-20s&level=ERROR":      4,
+		"start=1960-01-01T00:00:00Z":  40,
+		"start=-1h&text=nothing+such": 0,
+		"logger=db.*&field.status=500&request_id=req-2&start=-1h&level=INFO": 1,
+	} {
+		var found logPage
+		b.get("/logs/search?"+query, &found)
+		for _, buckets := range []int{1, 7, 500} {
+			var answer struct {
+				Data logStatisticsView `json:"data"`
+			}
+			if code := b.get(fmt.Sprintf("/logs/statistics?%s&buckets=%d", query, buckets), &answer); code != http.StatusOK {
+				t.Fatalf("%s answers %d", query, code)
+			}
+			d, inBuckets, byLogger := answer.Data, uint64(0), uint64(0)
+			for _, bucket := range d.Histogram {
+				for _, n := range bucket.ByLevel {
+					inBuckets += n
+				}
+			}
+			for _, n := range d.ByLogger {
+				byLogger += n
+			}
+			if d.TotalEntries != total || uint64(found.Count) != total || inBuckets != total || byLogger != total || len(d.Histogram) != buckets {
+				t.Errorf("%s: %d entries, %d in %d buckets, %d by logger, and a search finds %d; want %d", query, d.TotalEntries, inBuckets, len(d.Histogram), byLogger, found.Count, total)
+			}
+		}
+	}
+}
+
+func TestStatisticsSayWhichTimeTheyAreAbout(t *testing.T) {
+	b, _ := putLogs(t)
+	for query, want := range map[string]string{
+		"":                                "24  ",
+		"hours=720":                       "720  ",
+		"start=-90m":                      "2 2026-11-23T10:30:00.000Z 2026-11-23T12:00:00.000Z",
+		"end=2026-11-23T10:00:00%2B02:00": "24 2026-11-22T08:00:00.000Z 2026-11-23T08:00:00.000Z",
+		"start=2026-11-23T12:00:00Z&end=2026-11-23T12:00:00.001Z": "1 2026-11-23T12:00:00.000Z 2026-11-23T12:00:00.001Z",
+		"start=2026-11-23T12:00:00Z&end=2026-11-23T14:00:00Z":     "2 2026-11-23T12:00:00.000Z 2026-11-23T14:00:00.000Z",
+		"start=9998-01-01T00:00:00Z&end=9999-01-01T00:00:00Z":     "8760 9998-01-01T00:00:00.000Z 9999-01-01T00:00:00.000Z",
+		"start=0001-01-02T00:00:00Z&end=0001-01-03T00:00:00Z":     "24 0001-01-02T00:00:00.000Z 0001-01-03T00:00:00.000Z",
+	} {
+		var answer struct {
+			Hours      int `json:"time_range_hours"`
+			Start, End string
+		}
+		if code := b.get("/logs/statistics?"+query, &answer); code != http.StatusOK || fmt.Sprint(answer.Hours, " ", answer.Start, " ", answer.End) != want {
+			t.Errorf("%s answers %d %+v, want %s", query, code, answer, want)
+		}
+	}
+}
+
+func TestStatisticsRefuseWhatTheyCannotMean(t *testing.T) {
+	b, _ := putLogs(t)
+	for query, want := range map[string]string{
+		"hours=0":                    `hours must be a whole number from 1 to 720, got "0"`,
+		"hours=24&start=-1h":         `hours and start or end exclude each other; give one or the other`,
+		"hours=24&end=-1h":           `hours and start or end exclude each other; give one or the other`,
+		"start=-1h&end=-2h":          `start must not be after end, got "-1h" and "-2h"`,
+		"start=-1h&end=-1h":          `start must be before end, got "-1h" and "-1h"`,
+		"start=2026-11-23T12:00:01Z": `start must be before end, got "2026-11-23T12:00:01Z" and "now"`,
+		"end=soon":                   `end must be a time such as 2024-01-15T10:30:45Z or -1h, got "soon"`,
+		"buckets=0":                  `buckets must be a whole number from 1 to 500, got "0"`,
+		"buckets=501":                `buckets must be a whole number from 1 to 500, got "501"`,
+		"level=loud":                 `level must be some of DEBUG, INFO, WARNING, ERROR, CRITICAL, got "loud"`,
+		"pattern=(":                  `pattern must be a regular expression of RE2: missing closing ) at character 2 of "("`,
+		"field.=1":                   `field. must be followed by the name of a field, such as field.user_id=42`,
+	} {
+		var answer struct{ Error Error }
+		if code := b.get("/logs/statistics?"+query, &answer); code != http.StatusBadRequest || answer.Error.Message != want {
+			t.Errorf("%s answers %d %q, want %q", query, code, answer.Error.Message, want)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"llmwatch/bridge/alert"
+	"llmwatch/bridge/metrics"
 )
 
 // Bounds of the documented parameters: 30 days.
@@ -71,6 +73,62 @@ func moment(q url.Values, name string, now time.Time) (time.Time, error) {
 	}
 
 	return at, nil
+}
+
+// period is the time that a question is about.
+type period struct {
+	start, end time.Time
+	// given says that start or end were asked for, not a length up to now.
+	given bool
+}
+
+// periodOf reads it: start and end, or else a number of units up to now, by the
+// name of that parameter. Without a start it is as long as without any of them.
+func periodOf(q url.Values, now time.Time, name string, unit time.Duration, fallback, most int) (period, error) {
+	n, err := wholeNumber(q, name, fallback, 1, most)
+	if err != nil {
+		return period{}, err
+	}
+	start, err := moment(q, "start", now)
+	if err != nil {
+		return period{}, err
+	}
+	end, err := moment(q, "end", now)
+	if err != nil {
+		return period{}, err
+	}
+	p := period{start, end, !start.IsZero() || !end.IsZero()}
+	if p.given && q.Has(name) {
+		return period{}, invalidParameter(name + " and start or end exclude each other; give one or the other")
+	}
+	if end.IsZero() {
+		p.end = now
+	}
+	if start.IsZero() {
+		p.start = p.end.Add(-time.Duration(n) * unit)
+	}
+	if !p.start.Before(p.end) {
+		return period{}, invalidParameter(fmt.Sprintf("start must be before end, got %q and %q", short(q.Get("start")), short(cmp.Or(q.Get("end"), "now"))))
+	}
+
+	return p, nil
+}
+
+// in is how many units the period has, begun ones included.
+func (p period) in(unit time.Duration) int { return int((p.end.Sub(p.start)-1)/unit + 1) }
+
+// bounds are shown in answers where they were given.
+type bounds struct {
+	Start metrics.Time `json:"start,omitzero"`
+	End   metrics.Time `json:"end,omitzero"`
+}
+
+func (p period) bounds() bounds {
+	if !p.given {
+		return bounds{}
+	}
+
+	return bounds{metrics.Time{Time: p.start}, metrics.Time{Time: p.end}}
 }
 
 // short keeps an error readable whatever was sent.

@@ -124,11 +124,24 @@ func BenchmarkSearch(b *testing.B) {
 			}
 		})
 	}
-	b.Run("statistics", func(b *testing.B) {
-		for b.Loop() {
-			if _, err := s.Statistics(context.Background(), loggen.Start.Add(-time.Hour), loggen.Start.Add(24*time.Hour), 50); err != nil {
-				b.Fatal(err)
+	for name, f := range map[string]entry.Filter{
+		"all":        {},
+		"level":      {Levels: 1 << entry.Error},
+		"logger":     {Loggers: []string{"api.*"}},
+		"pattern":    benchQueries["regex-rare"].Filter,
+		"often":      benchQueries["regex-early"].Filter,
+		"request-id": benchQueries["request-id"].Filter,
+	} {
+		f.From, f.Until = loggen.Start.Add(-time.Hour).UnixNano(), loggen.Start.Add(24*time.Hour).UnixNano()
+		b.Run("statistics-"+name, func(b *testing.B) {
+			b.ReportAllocs()
+			before := cpu()
+			for b.Loop() {
+				if _, err := s.Statistics(context.Background(), f, 50); err != nil {
+					b.Fatal(err)
+				}
 			}
-		}
-	})
+			b.ReportMetric(float64((cpu()-before).Nanoseconds())/float64(b.N), "cpu-ns/op")
+		})
+	}
 }

@@ -37,7 +37,7 @@ func TestEntriesPastTheRetentionAreNotAnswered(t *testing.T) {
 		}
 		got, _ = search(t, s, logstore.Query{Oldest: true})
 		assertSame(t, "after removal", got, want)
-		st, err := s.Statistics(t.Context(), time.Unix(0, 0), time.Unix(0, w.now+1), 10)
+		st, err := s.Statistics(t.Context(), entry.Filter{Until: w.now + 1}, 10)
 		if err != nil || st.Total != uint64(len(want)) {
 			t.Fatalf("statistics count %d, want %d: %v", st.Total, len(want), err)
 		}

@@ -5,8 +5,8 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"llmwatch/bridge/logstore/entry"
@@ -78,45 +78,35 @@ const (
 	maxBuckets = 1000
 )
 
-// Statistics counts the entries from a time on, before another. The histogram has
-// at most as many buckets as are asked for, and its steps are round.
-func (s *Store) Statistics(ctx context.Context, from, until time.Time, buckets int) (Statistics, error) {
-	if !from.Before(until) {
-		return Statistics{}, wrap("statistics", fmt.Errorf("the end %s is not after the start %s", until.UTC().Format(time.RFC3339), from.UTC().Format(time.RFC3339)))
+// Statistics counts the entries that pass f, whose time must have an end. The
+// histogram has at most as many buckets as are asked for, and its steps are round.
+func (s *Store) Statistics(ctx context.Context, f entry.Filter, buckets int) (Statistics, error) {
+	f.From = max(f.From, 0) // No entry is older than 1970.
+	if f.Until <= f.From {
+		return Statistics{}, wrap("statistics", fmt.Errorf("the end %s is not after the start %s", entry.FormatTime(f.Until), entry.FormatTime(f.From)))
 	}
 	if err := s.queries.Acquire(ctx, 1); err != nil {
 		return Statistics{}, wrap("statistics", err)
 	}
 	defer s.queries.Release(1)
-	asked := entry.Filter{From: max(nanos(from), 0), Until: max(nanos(until), 1)} // No entry is older than 1970.
-	step := roundStep(until.Sub(from), min(max(buckets, 1), maxBuckets))
-	total := newTally(asked.From, asked.Until, int64(step))
-	f := s.within(asked)
-	snap := s.snapshot(f)
+	from := f.From
+	step := roundStep(time.Duration(f.Until-from), min(max(buckets, 1), maxBuckets))
+	total := newTally(from, f.Until, int64(step))
+	kept := s.within(f)
+	snap := s.snapshot(kept)
 	defer snap.release()
-	if err := s.tallyBlocks(ctx, snap.blocks, f, total); err != nil {
+	if err := s.tallyBlocks(ctx, snap.blocks, kept, total); err != nil {
 		return Statistics{}, wrap("statistics", err)
 	}
 	for i := range snap.chunks {
-		if err := total.addChunk(ctx, &snap.chunks[i], f); err != nil {
+		if err := total.addChunk(ctx, &snap.chunks[i], kept); err != nil {
 			return Statistics{}, wrap("statistics", err)
 		}
 	}
-	result := total.result(asked.From)
+	result := total.result(from)
 	result.Store = s.Stats()
 
 	return result, nil
-}
-
-func nanos(t time.Time) int64 {
-	switch {
-	case t.Before(time.Unix(0, math.MinInt64)):
-		return math.MinInt64
-	case t.After(time.Unix(0, math.MaxInt64)):
-		return math.MaxInt64
-	}
-
-	return t.UnixNano()
 }
 
 // roundStep is the least round step that divides a range into at most n buckets,
@@ -145,6 +135,7 @@ type tally struct {
 	buckets []Levels
 	loggers map[string]*Levels
 	errors  map[errorKey]*errorTally
+	key     []byte // Reused.
 }
 
 type errorKey struct {
@@ -178,6 +169,7 @@ func (t *tally) like() *tally {
 // index is the bucket of a time that is within the bounds.
 func (t *tally) index(ns int64) int { return int((ns - t.origin) / t.step) }
 
+// logger returns the counts of a logger. The name may be lent.
 func (t *tally) logger(name string) *Levels {
 	if l := t.loggers[name]; l != nil {
 		return l
@@ -189,30 +181,33 @@ func (t *tally) logger(name string) *Levels {
 		}
 	}
 	l := new(Levels)
-	t.loggers[string(append([]byte(nil), name...))] = l
+	t.loggers[strings.Clone(name)] = l
 
 	return l
+}
+
+// add counts n entries.
+func (t *tally) add(logger string, level entry.Level, bucket, n int) {
+	t.buckets[bucket][level] += uint64(n)
+	t.logger(logger)[level] += uint64(n)
 }
 
 // maxTemplates bounds the different error messages that are counted.
 const maxTemplates = 2000
 
-func (t *tally) addError(e *entry.Entry, key []byte) []byte {
-	key = appendTemplate(key[:0], e.Message)
-	k := errorKey{string(key), e.Logger, e.Level}
-	known := t.errors[k]
+// addError counts the message of an entry, whose texts may be lent.
+func (t *tally) addError(e *entry.Entry) {
+	t.key = appendTemplate(t.key[:0], e.Message)
+	known := t.errors[errorKey{string(t.key), e.Logger, e.Level}]
 	if known == nil {
 		if len(t.errors) >= maxTemplates {
-			return key
+			return
 		}
 		known = new(errorTally)
-		k.logger = string(append([]byte(nil), e.Logger...))
-		t.errors[k] = known
+		t.errors[errorKey{string(t.key), strings.Clone(e.Logger), e.Level}] = known
 	}
 	known.count++
 	known.last = max(known.last, e.Time)
-
-	return key
 }
 
 // result renders what was counted.

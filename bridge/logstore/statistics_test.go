@@ -3,80 +3,189 @@ package logstore_test
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"regexp"
+	"runtime"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 
 	"llmwatch/bridge/logstore"
+	"llmwatch/bridge/logstore/disk/disktest"
 	"llmwatch/bridge/logstore/entry"
 )
 
 // naiveStatistics counts one line after the other.
-func naiveStatistics(all []line, from, until int64, step time.Duration) (total uint64, byLogger []logstore.LoggerLevels, histogram []logstore.Bucket) {
-	counts := map[string]*logstore.Levels{}
-	first := from - from%int64(step)
-	for at := first; at < until; at += int64(step) {
-		histogram = append(histogram, logstore.Bucket{Start: time.Unix(0, max(at, from)).UTC()})
+func naiveStatistics(all []line, f *entry.Filter, step time.Duration) logstore.Statistics {
+	want := logstore.Statistics{Step: step}
+	first := f.From - f.From%int64(step)
+	for at := first; at < f.Until; at += int64(step) {
+		want.Histogram = append(want.Histogram, logstore.Bucket{Start: time.Unix(0, max(at, f.From)).UTC()})
 	}
-	for _, l := range all {
-		if l.e.Time < from || l.e.Time >= until {
+	counts := map[string]*logstore.Levels{}
+	messages := map[logstore.ErrorMessage]*logstore.ErrorMessage{}
+	for i := range all {
+		e := &all[i].e
+		if !f.Match(e) {
 			continue
 		}
-		total++
-		if counts[l.e.Logger] == nil {
-			counts[l.e.Logger] = new(logstore.Levels)
+		want.Total++
+		want.ByLevel[e.Level]++
+		want.Histogram[(e.Time-first)/int64(step)].ByLevel[e.Level]++
+		if counts[e.Logger] == nil {
+			counts[e.Logger] = new(logstore.Levels)
 		}
-		counts[l.e.Logger][l.e.Level]++
-		histogram[(l.e.Time-first)/int64(step)].ByLevel[l.e.Level]++
+		counts[e.Logger][e.Level]++
+		if e.Level < entry.Error {
+			continue
+		}
+		m := logstore.ErrorMessage{Template: logstore.Template(e.Message), Logger: e.Logger, Level: e.Level}
+		if messages[m] == nil {
+			messages[m] = &logstore.ErrorMessage{Template: m.Template, Logger: m.Logger, Level: m.Level}
+		}
+		messages[m].Count++
+		if at := time.Unix(0, e.Time).UTC(); at.After(messages[m].Last) {
+			messages[m].Last = at
+		}
 	}
 	for name, levels := range counts {
-		byLogger = append(byLogger, logstore.LoggerLevels{Logger: name, ByLevel: *levels})
+		want.ByLogger = append(want.ByLogger, logstore.LoggerLevels{Logger: name, ByLevel: *levels})
 	}
-	slices.SortFunc(byLogger, func(a, b logstore.LoggerLevels) int {
+	slices.SortFunc(want.ByLogger, func(a, b logstore.LoggerLevels) int {
 		return cmp.Or(cmp.Compare(b.ByLevel.Total(), a.ByLevel.Total()), cmp.Compare(a.Logger, b.Logger))
 	})
+	for _, m := range messages {
+		want.TopErrors = append(want.TopErrors, *m)
+	}
+	slices.SortFunc(want.TopErrors, func(a, b logstore.ErrorMessage) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Template, b.Template), cmp.Compare(a.Logger, b.Logger), cmp.Compare(a.Level, b.Level))
+	})
+	want.TopErrors = want.TopErrors[:min(len(want.TopErrors), 20)]
 
-	return total, byLogger, histogram
+	return want
 }
 
+// statisticsQuery is a random filter with bounds, which often lie beyond all entries.
+func (w *world) statisticsQuery(start int64) entry.Filter {
+	f := w.query().Filter
+	switch w.IntN(4) {
+	case 0: // As most that people ask.
+		f = entry.Filter{Levels: f.Levels, Loggers: f.Loggers}
+	case 1:
+		f = entry.Filter{}
+	}
+	f.From = start - 1e9 + w.Int64N(w.now-start+2e9)
+	f.Until = f.From + 1 + w.Int64N(2*(w.now-start)+1e6)
+	if w.IntN(3) == 0 {
+		f.From, f.Until = start-1e9, w.now+1e9
+	}
+
+	return f
+}
+
+// TestStatisticsCountWhatANaiveScanCounts asks random questions of a store in all
+// its states. Where there are more error messages than are remembered of a block,
+// the most frequent of all entries are estimated; those that pass a filter are not.
 func TestStatisticsCountWhatANaiveScanCounts(t *testing.T) {
-	s := open(t, t.TempDir(), nil, 500)
-	w := newWorld(20)
-	start := w.now
-	all := number(1, w.append(t, s, 4000))
-	for round := range 60 {
-		if round == 30 {
-			if err := s.Sync(t.Context()); err != nil {
-				t.Fatal(err)
+	for name, few := range map[string]bool{"few error messages": true, "many error messages": false} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t, t.TempDir(), nil, 500)
+			w := newWorld(20)
+			start := w.now
+			var entries []entry.Entry
+			for range 40 {
+				var b entry.Batch
+				for range 100 {
+					e := w.entry()
+					if few {
+						e.Message = fmt.Sprintf("%s %d", pick(w, wordList[:3]), w.IntN(2000))
+					}
+					b.Add(&e)
+					entries = append(entries, e)
+				}
+				if err := s.Append(t.Context(), &b); err != nil {
+					t.Fatal(err)
+				}
 			}
-		}
-		from := start - 1e9 + w.Int64N(w.now-start+2e9)
-		until := from + 1 + w.Int64N(2*(w.now-start)+1e6)
-		if round%5 == 0 {
-			from, until = start-1e9, w.now+1e9
-		}
-		n := 1 + w.IntN(60)
-		got, err := s.Statistics(t.Context(), time.Unix(0, from), time.Unix(0, until), n)
-		if err != nil {
-			t.Fatal(err)
-		}
-		total, byLogger, histogram := naiveStatistics(all, from, until, got.Step)
-		what := fmt.Sprintf("round %d: %d to %d in %d", round, from, until, n)
-		if got.Total != total || got.ByLevel.Total() != total {
-			t.Fatalf("%s: %d entries, want %d", what, got.Total, total)
-		}
-		if diff := gocmp.Diff(byLogger, got.ByLogger); diff != "" {
-			t.Fatalf("%s: %s", what, diff)
-		}
-		if diff := gocmp.Diff(histogram, got.Histogram); diff != "" {
-			t.Fatalf("%s: %s", what, diff)
-		}
-		if len(histogram) > n+1 {
-			t.Fatalf("%s: %d buckets", what, len(histogram))
-		}
+			all := number(1, entries)
+			counted := uint64(0)
+			for round := range 300 {
+				if round == 100 {
+					if err := s.Sync(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+				}
+				f, n := w.statisticsQuery(start), 1+w.IntN(60)
+				got, err := s.Statistics(t.Context(), f, n)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want := naiveStatistics(all, &f, got.Step)
+				want.Store = got.Store
+				if !few && f.Levels == 0 && len(f.Loggers)+len(f.Words)+len(f.Fields) == 0 && f.Pattern == nil {
+					want.TopErrors = got.TopErrors
+				}
+				if diff := gocmp.Diff(want, got); diff != "" {
+					t.Fatalf("round %d, %+v (pattern %v) in %d: (-want +got)\n%s", round, f, f.Pattern, n, diff)
+				}
+				if len(got.Histogram) > n+1 {
+					t.Fatalf("round %d: %d buckets, asked for %d", round, len(got.Histogram), n)
+				}
+				counted += got.Total
+			}
+			if counted < 50_000 {
+				t.Errorf("only %d entries were ever counted: the test asks for nothing", counted)
+			}
+		})
+	}
+}
+
+// TestStatisticsTakeLittleMemory counts many megabytes of entries that all pass, each
+// of level ERROR, and has a caller who goes away.
+func TestStatisticsTakeLittleMemory(t *testing.T) {
+	s := open(t, "", disktest.NewMemory(), 64<<10)
+	const lines, filler = 100_000, 300
+	var b entry.Batch
+	for i := range lines {
+		b.Add(&entry.Entry{
+			Time: int64(i), Level: entry.Error, Logger: fmt.Sprint("logger", i%50),
+			Message: fmt.Sprint("failure ", i, " of ", strings.Repeat(string(rune('a'+i%26)), filler)),
+			Fields:  []entry.Field{{Name: "user", Value: strconv.Itoa(i)}},
+		})
+	}
+	if err := s.Append(t.Context(), &b); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f := entry.Filter{Until: lines, Pattern: regexp.MustCompile("failure [0-9]+ of"), Words: []string{"of"}}
+	count := func(ctx context.Context) (uint64, error) {
+		st, err := s.Statistics(ctx, f, 50)
+
+		return st.Total, err
+	}
+	if n, err := count(t.Context()); n != lines || err != nil { // It also fills the pools.
+		t.Fatalf("%d entries are counted, %v", n, err)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if _, err := count(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	if taken := after.TotalAlloc - before.TotalAlloc; taken > lines*filler/4 && !raceDetector {
+		t.Errorf("%d kB are taken to count %d kB", taken>>10, lines*filler>>10)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := count(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("counting for a caller who has gone ends with %v", err)
 	}
 }
 
@@ -99,7 +208,7 @@ func TestStatisticsGatherErrorsByWhatTheyHaveInCommon(t *testing.T) {
 	}
 	check := func(state string) {
 		t.Helper()
-		st, err := s.Statistics(t.Context(), at, at.Add(time.Hour), 10)
+		st, err := s.Statistics(t.Context(), entry.Filter{From: at.UnixNano(), Until: at.Add(time.Hour).UnixNano()}, 10)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -121,16 +230,17 @@ func TestStatisticsGatherErrorsByWhatTheyHaveInCommon(t *testing.T) {
 
 func TestStatisticsRefuseARangeThatEndsBeforeItsStart(t *testing.T) {
 	s := open(t, t.TempDir(), nil, 100)
-	now := time.Now()
-	if _, err := s.Statistics(context.Background(), now, now, 10); err == nil {
-		t.Error("an empty range is taken")
+	for _, f := range []entry.Filter{{From: 5, Until: 5}, {From: 5}, {}} {
+		if _, err := s.Statistics(t.Context(), f, 10); err == nil {
+			t.Errorf("%+v is taken", f)
+		}
 	}
 }
 
 func TestStatisticsOfAnEmptyStore(t *testing.T) {
 	s := open(t, t.TempDir(), nil, 100)
-	st, err := s.Statistics(t.Context(), time.Unix(-5, 0), time.Unix(100, 0), 10)
-	if err != nil || st.Total != 0 || len(st.Histogram) != 7 || !st.Store.Oldest.IsZero() || st.Store.Bytes == 0 {
+	st, err := s.Statistics(t.Context(), entry.Filter{From: -5e9, Until: 100e9}, 10)
+	if err != nil || st.Total != 0 || len(st.Histogram) != 10 || !st.Store.Oldest.IsZero() || st.Store.Bytes == 0 {
 		t.Errorf("%+v, %v", st, err)
 	}
 }

@@ -22,6 +22,7 @@ type digest struct {
 	origin  int64
 	buckets []Levels
 	errors  map[errorKey]*errorTally
+	rare    bool // Errors that occur less often are left out of errors.
 }
 
 // tallyBlocks counts in blocks, several at once.
@@ -58,12 +59,20 @@ func (s *Store) tallyBlocks(ctx context.Context, blocks []*handle, f *entry.Filt
 }
 
 // addBlock counts in one block. Of a block that lies within the bounds, most is
-// known without reading it.
+// known without reading it, unless more is asked than levels and loggers.
 func (t *tally) addBlock(ctx context.Context, h *handle, f *entry.Filter) error {
-	if f.From > h.info.MinTime || f.Until <= h.info.MaxTime {
-		return t.addPart(ctx, h, f)
+	if f.From > h.info.MinTime || f.Until <= h.info.MaxTime || f.Pattern != nil || len(f.Words)+len(f.Fields) > 0 {
+		return t.scan(ctx, h, f, t.addError)
 	}
 	d := h.digest.Load()
+	if len(f.Loggers) > 0 {
+		if d == nil || d.rare {
+			return t.scan(ctx, h, f, t.addError)
+		}
+		t.mergeErrors(d.errors, f)
+
+		return t.scan(ctx, h, f, nil)
+	}
 	if d == nil || d.step != t.step {
 		made, err := t.digest(ctx, h, d)
 		if err != nil {
@@ -72,40 +81,50 @@ func (t *tally) addBlock(ctx context.Context, h *handle, f *entry.Filter) error 
 		d = made
 		h.digest.Store(d)
 	}
-	for i := range h.info.Counts {
-		c := &h.info.Counts[i]
-		t.logger(c.Logger)[c.Level] += uint64(c.Rows)
+	if f.Levels != 0 && d.rare {
+		return t.scan(ctx, h, f, t.addError)
+	}
+	t.mergeDigest(d, h.info.Counts, f)
+
+	return nil
+}
+
+// mergeDigest adds a whole block, of which f wants some levels.
+func (t *tally) mergeDigest(d *digest, counts []block.Count, f *entry.Filter) {
+	for i := range counts {
+		if c := &counts[i]; f.WantsLevel(c.Level) {
+			t.logger(c.Logger)[c.Level] += uint64(c.Rows)
+		}
 	}
 	first := t.index(d.origin)
 	for i := range d.buckets {
-		t.buckets[first+i].add(&d.buckets[i])
+		for level, n := range d.buckets[i] {
+			if f.WantsLevel(entry.Level(level)) {
+				t.buckets[first+i][level] += n
+			}
+		}
 	}
-	t.mergeErrors(d.errors)
-
-	return nil
+	t.mergeErrors(d.errors, f)
 }
 
 // digest counts a whole block. What an earlier digest knows of errors is taken
 // over.
 func (t *tally) digest(ctx context.Context, h *handle, earlier *digest) (*digest, error) {
 	part := newTally(h.info.MinTime, after(h.info.MaxTime), t.step)
-	if len(part.buckets) == 1 {
-		for i := range h.info.Counts {
-			c := &h.info.Counts[i]
-			part.buckets[0][c.Level] += uint64(c.Rows)
-		}
-	} else if _, err := part.histogram(ctx, h, &entry.Filter{}); err != nil {
+	message := part.addError
+	if earlier != nil {
+		message = nil
+	}
+	if err := part.scan(ctx, h, &entry.Filter{}, message); err != nil {
 		return nil, err
 	}
 	d := &digest{step: t.step, origin: part.origin, buckets: part.buckets}
 	if earlier != nil {
-		d.errors = earlier.errors
+		d.errors, d.rare = earlier.errors, earlier.rare
 
 		return d, nil
 	}
-	if err := part.addErrors(ctx, h, &entry.Filter{}); err != nil {
-		return nil, err
-	}
+	d.rare = len(part.errors) > maxDigestErrors
 	part.keepTop(maxDigestErrors)
 	d.errors = part.errors
 
@@ -115,72 +134,11 @@ func (t *tally) digest(ctx context.Context, h *handle, earlier *digest) (*digest
 // maxDigestErrors is how many error messages are remembered of a block.
 const maxDigestErrors = 50
 
-// histogram counts the entries of a block that pass, and returns how many of each
-// level there are.
-func (t *tally) histogram(ctx context.Context, h *handle, f *entry.Filter) (sum Levels, err error) {
-	counts := make([][entry.NumLevels]int64, len(t.buckets))
-	if err := h.Histogram(ctx, f, t.origin, t.step, counts); err != nil {
-		return sum, err
-	}
-	for i := range counts {
-		for level, n := range counts[i] {
-			t.buckets[i][level] += uint64(n)
-			sum[level] += uint64(n)
-		}
-	}
-
-	return sum, nil
+// scan counts the entries of a block that pass. message takes those of level ERROR
+// and above; nil does not.
+func (t *tally) scan(ctx context.Context, h *handle, f *entry.Filter, message func(*entry.Entry)) error {
+	return h.Tally(ctx, f, block.Tally{From: t.origin, Step: t.step, Buckets: len(t.buckets), Add: t.add, Message: message})
 }
-
-// addPart counts in a block that reaches beyond the bounds.
-func (t *tally) addPart(ctx context.Context, h *handle, f *entry.Filter) error {
-	for i := range h.info.Counts {
-		name := h.info.Counts[i].Logger
-		if i > 0 && name == h.info.Counts[i-1].Logger {
-			continue // They are ordered by logger and level.
-		}
-		one := *f
-		one.Fields = []entry.FieldMatch{{Name: "logger", Values: []string{name}}}
-		sum, err := t.histogram(ctx, h, &one)
-		if err != nil {
-			return err
-		}
-		if sum.Total() > 0 {
-			t.logger(name).add(&sum)
-		}
-	}
-
-	return t.addErrors(ctx, h, f)
-}
-
-// addErrors counts the messages of level ERROR and above.
-func (t *tally) addErrors(ctx context.Context, h *handle, f *entry.Filter) error {
-	grave := *f
-	grave.Levels = 1<<entry.Error | 1<<entry.Critical
-	q := block.Search{Filter: &grave, Limit: errorsAtOnce}
-	var key []byte
-	for {
-		hits, err := h.Search(ctx, q)
-		if err != nil || len(hits) == 0 {
-			return err
-		}
-		if err := h.Fetch(ctx, hits, func(_ int, e *entry.Entry) error {
-			key = t.addError(e, key)
-
-			return nil
-		}); err != nil {
-			return err
-		}
-		if len(hits) < errorsAtOnce {
-			return nil
-		}
-		last := hits[len(hits)-1].Position
-		q.After = &last
-	}
-}
-
-// errorsAtOnce bounds the memory for error messages.
-const errorsAtOnce = 4096
 
 // keepTop forgets the error messages that occur least.
 func (t *tally) keepTop(n int) {
@@ -200,19 +158,20 @@ func (t *tally) addChunk(ctx context.Context, c *chunk, f *entry.Filter) error {
 		return err
 	}
 	var e entry.Entry
-	var key []byte
 
 	return c.each(func(_ uint64, r *frame.Reader) error {
-		if !f.InTime(r.Time()) {
+		if !f.InTime(r.Time()) || !f.WantsLevel(r.Level()) {
 			return nil
 		}
 		if !r.Entry(&e) {
 			return r.Err()
 		}
-		t.buckets[t.index(e.Time)][e.Level]++
-		t.logger(e.Logger)[e.Level]++
+		if !f.Match(&e) {
+			return nil
+		}
+		t.add(e.Logger, e.Level, t.index(e.Time), 1)
 		if e.Level >= entry.Error {
-			key = t.addError(&e, key)
+			t.addError(&e)
 		}
 
 		return nil
@@ -227,11 +186,15 @@ func (t *tally) merge(part *tally) {
 	for name, levels := range part.loggers {
 		t.logger(name).add(levels)
 	}
-	t.mergeErrors(part.errors)
+	t.mergeErrors(part.errors, &entry.Filter{})
 }
 
-func (t *tally) mergeErrors(found map[errorKey]*errorTally) {
+// mergeErrors adds the messages of levels and loggers that f wants.
+func (t *tally) mergeErrors(found map[errorKey]*errorTally, f *entry.Filter) {
 	for k, n := range found {
+		if !f.WantsLevel(k.level) || !f.WantsLogger(k.logger) {
+			continue
+		}
 		known := t.errors[k]
 		if known == nil {
 			if len(t.errors) >= maxTemplates {

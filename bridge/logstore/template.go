@@ -1,6 +1,9 @@
 package logstore
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // maxTemplate is the most bytes that a template has.
 const maxTemplate = 240
@@ -31,7 +34,11 @@ func appendTemplate(dst []byte, message string) []byte {
 		dst = append(dst, "…"...)
 	}
 
-	return []byte(strings.ToValidUTF8(string(dst), "")) // A long word may be cut.
+	if utf8.Valid(dst) {
+		return dst
+	}
+
+	return []byte(strings.ToValidUTF8(string(dst), "")) // A long word was cut.
 }
 
 // isWordByte reports whether a byte belongs to a word. The points of addresses and

@@ -46,6 +46,21 @@ func (f *logFilterFlags) query() url.Values {
 	return q
 }
 
+// logPeriodFlags say of which time besides.
+type logPeriodFlags struct {
+	logFilterFlags
+	Start string `help:"At or after this time: RFC 3339, or back from now such as -1h." placeholder:"TIME"`
+	End   string `help:"Before this time." placeholder:"TIME"`
+}
+
+func (f *logPeriodFlags) query() url.Values {
+	q := f.logFilterFlags.query()
+	setUnlessEmpty(q, "start", f.Start)
+	setUnlessEmpty(q, "end", f.End)
+
+	return q
+}
+
 func setUnlessEmpty(q url.Values, name, value string) {
 	if value != "" {
 		q.Add(name, value)
@@ -53,9 +68,7 @@ func setUnlessEmpty(q url.Values, name, value string) {
 }
 
 type logsSearchCmd struct {
-	logFilterFlags
-	Start  string `help:"At or after this time: RFC 3339, or back from now such as -1h." placeholder:"TIME"`
-	End    string `help:"Before this time." placeholder:"TIME"`
+	logPeriodFlags
 	Order  string `default:"newest" help:"Whether the newest or the oldest come first." placeholder:"ORDER"`
 	Limit  int    `default:"100" help:"How many at most, up to 1000." placeholder:"N"`
 	Cursor string `help:"The next page, as the end of the one before shows it." placeholder:"CURSOR"`
@@ -74,9 +87,8 @@ func (logsSearchCmd) Help() string {
 // Run prints a line for each entry.
 func (c *logsSearchCmd) Run(ctx context.Context, out output) error {
 	q := c.query()
-	for name, value := range map[string]string{"start": c.Start, "end": c.End, "order": c.Order, "cursor": c.Cursor} {
-		setUnlessEmpty(q, name, value)
-	}
+	setUnlessEmpty(q, "order", c.Order)
+	setUnlessEmpty(q, "cursor", c.Cursor)
 	q.Set("limit", strconv.Itoa(c.Limit))
 	var answer struct {
 		Data []logLine `json:"data"`
@@ -179,7 +191,8 @@ func (l *logLine) format(loggerWidth int) string {
 }
 
 type logsStatsCmd struct {
-	Hours int `default:"24" help:"How many hours back, up to 720." placeholder:"N"`
+	logPeriodFlags
+	Hours *int `help:"How many hours back, up to 720, instead of --start and --end; 24 without any of them." placeholder:"N"`
 	clientFlags
 }
 
@@ -187,13 +200,21 @@ type logsStatsCmd struct {
 func (logsStatsCmd) Help() string {
 	return `Examples:
   llmwatch logs stats
-  llmwatch logs stats --hours 1 --json`
+  llmwatch logs stats --hours 1 --json
+  llmwatch logs stats --start=-2h --end=-1h --logger 'api.*' --pattern 'timed? ?out'`
 }
 
 // Run prints tables.
 func (c *logsStatsCmd) Run(ctx context.Context, out output) error {
+	q := c.query()
+	if c.Hours != nil {
+		q.Set("hours", strconv.Itoa(*c.Hours))
+	}
 	var answer struct {
-		Data struct {
+		Hours int       `json:"time_range_hours"`
+		Start time.Time `json:"start"`
+		End   time.Time `json:"end"`
+		Data  struct {
 			Total     int            `json:"total_entries"`
 			ByLevel   map[string]int `json:"by_level"`
 			ByLogger  map[string]int `json:"by_logger"`
@@ -211,13 +232,17 @@ func (c *logsStatsCmd) Run(ctx context.Context, out output) error {
 			} `json:"store"`
 		} `json:"data"`
 	}
-	if printed, err := c.call(ctx, out, http.MethodGet, "/logs/statistics?hours="+strconv.Itoa(c.Hours), nil, &answer); printed || err != nil {
+	if printed, err := c.call(ctx, out, http.MethodGet, "/logs/statistics?"+q.Encode(), nil, &answer); printed || err != nil {
 		return err
 	}
 	d := &answer.Data
-	fmt.Fprintf(out.stdout, "%d entries in %d hours", d.Total, c.Hours)
+	if answer.Start.IsZero() {
+		fmt.Fprintf(out.stdout, "%d entries in %d hours", d.Total, answer.Hours)
+	} else {
+		fmt.Fprintf(out.stdout, "%d entries from %s to %s", d.Total, answer.Start.Format(time.RFC3339), answer.End.Format(time.RFC3339))
+	}
 	if !d.Store.Oldest.IsZero() {
-		fmt.Fprintf(out.stdout, "; %d bytes on disk, the oldest entry of %s", d.Store.Bytes, d.Store.Oldest.Format(time.RFC3339))
+		fmt.Fprintf(out.stdout, "; in all %d bytes on disk, the oldest entry of %s", d.Store.Bytes, d.Store.Oldest.Format(time.RFC3339))
 	}
 	if d.Store.DamagedBlocks > 0 {
 		fmt.Fprintf(out.stdout, "; %d damaged blocks left out", d.Store.DamagedBlocks)

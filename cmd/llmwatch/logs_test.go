@@ -33,8 +33,18 @@ func cannedLogs(t *testing.T) (url string) {
 			`{"timestamp":"2024-01-15T10:30:44.000Z","level":"CRITICAL","logger":"api","message":"\u001b[31mred","path":"/x","tags":["a"],"_id":"a.2"}],`+
 			`"count":2,"next_cursor":"a.2"}`+"\n")
 	})
-	mux.HandleFunc("GET /api/v1/monitoring/logs/statistics", func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprint(w, `{"success":true,"data":{"total_entries":12,"by_level":{"ERROR":2,"INFO":10},"by_logger":{"b":2,"a":10},`+
+	mux.HandleFunc("GET /api/v1/monitoring/logs/statistics", func(w http.ResponseWriter, r *http.Request) {
+		period, ok := map[string]string{
+			"":        `"time_range_hours":24`,
+			"hours=1": `"time_range_hours":1`,
+			"end=-1h&field.status=500&level=ERROR&logger=api.%2A&pattern=a%7Cb&request_id=req-1&start=-2h&text=no+route": `"time_range_hours":1,"start":"2024-01-15T09:30:45.123Z","end":"2024-01-15T10:30:45.123Z"`,
+		}[r.URL.RawQuery]
+		if !ok {
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprintf(w, `{"success":false,"error":{"message":"asked for %s"}}`, r.URL.RawQuery)
+			return
+		}
+		fmt.Fprint(w, `{"success":true,`+period+`,"data":{"total_entries":12,"by_level":{"ERROR":2,"INFO":10},"by_logger":{"b":2,"a":10},`+
 			`"top_errors":[{"message":"no route","logger":"b","count":2,"last_seen":"2024-01-15T10:30:45.000Z"}],`+
 			`"store":{"bytes":1000,"blocks":1,"damaged_blocks":1,"oldest":"2024-01-15T10:00:00.000Z","newest":null}}}`)
 	})

@@ -178,6 +178,6 @@ func (l *logs) Around(ctx context.Context, id entry.Position, before, after int,
 }
 
 // Statistics implements bridge.Logs.
-func (l *logs) Statistics(ctx context.Context, from, until time.Time, buckets int) (logstore.Statistics, error) {
-	return l.store.Statistics(ctx, from, until, buckets)
+func (l *logs) Statistics(ctx context.Context, f entry.Filter, buckets int) (logstore.Statistics, error) {
+	return l.store.Statistics(ctx, f, buckets)
 }

@@ -178,12 +178,12 @@ func BenchmarkSearch(b *testing.B) {
 		}
 		reportCPU(b, before)
 	})
-	b.Run("histogram", func(b *testing.B) {
+	b.Run("tally", func(b *testing.B) {
 		before := cpu()
 		for b.Loop() {
-			counts := make([][entry.NumLevels]int64, 60)
+			count := block.Tally{From: loggen.Start.UnixNano(), Step: 90e9, Buckets: 60, Add: func(string, entry.Level, int, int) {}}
 			for _, blk := range l.blocks {
-				if err := blk.Histogram(context.Background(), &entry.Filter{}, loggen.Start.UnixNano(), 90e9, counts); err != nil {
+				if err := blk.Tally(context.Background(), &entry.Filter{}, count); err != nil {
 					b.Fatal(err)
 				}
 			}

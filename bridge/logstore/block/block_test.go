@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -144,29 +145,57 @@ func ask(ctx context.Context, b *block.Block, s block.Search) ([]string, error) 
 	return list, err
 }
 
-func TestHistogramCountsLikeAPlainScan(t *testing.T) {
+func TestTallyCountsLikeAPlainScan(t *testing.T) {
+	type place struct {
+		logger string
+		level  entry.Level
+		bucket int
+	}
+	counted := 0
 	for seed := range uint64(rounds) {
 		w := newWorld(seed)
 		entries := w.entries(500)
 		b, _ := seal(t, block.Options{}, entries)
-		f := w.filter(entries)
-		if seed%3 == 0 {
-			f = &entry.Filter{}
-		}
-		from, step := entries[w.rng.IntN(len(entries))].Time-1e8, 1+w.rng.Int64N(1e9)
-		got, want := make([][entry.NumLevels]int64, 20), make([][entry.NumLevels]int64, 20)
-		if err := b.Histogram(t.Context(), f, from, step, got); err != nil {
-			t.Fatal(err)
-		}
-		for i := range entries {
-			e := &entries[i]
-			if at := (e.Time - from) / step; e.Time >= from && at < 20 && f.Match(&e.Entry) {
-				want[at][e.Level]++
+		for range 10 {
+			f := w.filter(entries)
+			if w.rng.IntN(3) == 0 {
+				f = &entry.Filter{Loggers: f.Loggers}
+			}
+			from, step := entries[w.rng.IntN(len(entries))].Time-1e8, 1+w.rng.Int64N(1e9)
+			got, want := map[place]int{}, map[place]int{}
+			var gotMessages, wantMessages []string
+			tally := block.Tally{From: from, Step: step, Buckets: 20, Add: func(logger string, level entry.Level, bucket, n int) {
+				got[place{strings.Clone(logger), level, bucket}] += n
+			}}
+			if w.rng.IntN(2) == 0 {
+				tally.Message = func(e *entry.Entry) {
+					gotMessages = append(gotMessages, fmt.Sprint(e.Time, e.Level, e.Logger, e.Message))
+				}
+			}
+			if err := b.Tally(t.Context(), f, tally); err != nil {
+				t.Fatal(err)
+			}
+			for i := range entries {
+				e := &entries[i].Entry
+				at := (e.Time - from) / step
+				if e.Time < from || at >= 20 || !f.Match(e) {
+					continue
+				}
+				counted++
+				want[place{e.Logger, e.Level, int(at)}]++
+				if tally.Message != nil && e.Level >= entry.Error {
+					wantMessages = append(wantMessages, fmt.Sprint(e.Time, e.Level, e.Logger, e.Message))
+				}
+			}
+			slices.Sort(gotMessages)
+			slices.Sort(wantMessages)
+			if !maps.Equal(got, want) || !slices.Equal(gotMessages, wantMessages) {
+				t.Fatalf("seed %d, %+v (pattern %v) from %d in %d:\ngot  %v %.600q\nwant %v %.600q", seed, f, f.Pattern, from, step, got, gotMessages, want, wantMessages)
 			}
 		}
-		if !slices.Equal(got, want) {
-			t.Fatalf("seed %d: got %v, want %v", seed, got, want)
-		}
+	}
+	if counted < 10_000 {
+		t.Errorf("only %d entries were ever counted: the test asks for nothing", counted)
 	}
 }
 
@@ -302,10 +331,10 @@ func TestACancelledQuestionIsNotAnswered(t *testing.T) {
 	cancel()
 	_, errs := b.Search(ctx, block.Search{Filter: &entry.Filter{}, Limit: 10})
 	for name, err := range map[string]error{
-		"Search":    errs,
-		"Fetch":     b.Fetch(ctx, hits, func(int, *entry.Entry) error { return nil }),
-		"Each":      b.Each(ctx, func(uint64, *entry.Entry) error { return nil }),
-		"Histogram": b.Histogram(ctx, &entry.Filter{Words: []string{"x"}}, 0, 1<<60, make([][entry.NumLevels]int64, 2)),
+		"Search": errs,
+		"Fetch":  b.Fetch(ctx, hits, func(int, *entry.Entry) error { return nil }),
+		"Each":   b.Each(ctx, func(uint64, *entry.Entry) error { return nil }),
+		"Tally":  b.Tally(ctx, &entry.Filter{}, block.Tally{Step: 1 << 60, Buckets: 2, Add: func(string, entry.Level, int, int) {}}),
 	} {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: %v", name, err)

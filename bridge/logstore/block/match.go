@@ -43,19 +43,27 @@ func (cr *rows) tests(q *query) (tests []rowTest, none bool, err error) {
 
 // standard tests a column that is there once and for all rows.
 func (cr *rows) standard(id uint32, q *textTest) (rowTest, bool, error) {
-	i := slices.IndexFunc(cr.columns, func(c columnInfo) bool { return c.id == id })
-	if i < 0 {
-		test, same := q.over(constTexts(nil))
-
-		return test, same, nil
-	}
-	l, err := cr.column(i)
+	t, err := cr.textsOf(id)
 	if err != nil {
 		return nil, false, err
 	}
-	test, same := q.over(l.texts)
+	test, same := q.over(t)
 
 	return test, same, nil
+}
+
+// textsOf returns the texts of a column that is there once and for all rows.
+func (cr *rows) textsOf(id uint32) (texts, error) {
+	i := slices.IndexFunc(cr.columns, func(c columnInfo) bool { return c.id == id })
+	if i < 0 {
+		return constTexts(nil), nil
+	}
+	l, err := cr.column(i)
+	if err != nil {
+		return nil, err
+	}
+
+	return l.texts, nil
 }
 
 // field tests a field by its name.

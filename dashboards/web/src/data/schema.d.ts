@@ -547,7 +547,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** How many log entries there are of what */
+        /**
+         * How many log entries there are of what
+         * @description Counts the entries that a search with the same filters would find. Without start the time is 24 hours long, without end it ends now; the answer has both where one was given. Takes field.NAME=VALUE as the search does.
+         */
         get: operations["getLogStatistics"];
         put?: never;
         post?: never;
@@ -711,7 +714,7 @@ export interface components {
                 timestamp: components["schemas"]["Timestamp"];
                 by_level: components["schemas"]["LogCounts"];
             }[];
-            /** @description The most frequent messages of ERROR and CRITICAL, those that differ in numbers and ids only taken together. */
+            /** @description The most frequent messages of ERROR and CRITICAL, those that differ in numbers and ids only taken together. Without filters they are estimates where there are very many different ones. */
             top_errors: {
                 /** @description The first line, with <*> for what differs. */
                 message: string;
@@ -720,6 +723,7 @@ export interface components {
                 count: components["schemas"]["Count"];
                 last_seen: components["schemas"]["NullableTimestamp"];
             }[];
+            /** @description The whole store, whatever the filters are. */
             store: {
                 bytes: components["schemas"]["Count"];
                 blocks: components["schemas"]["Count"];
@@ -2094,8 +2098,28 @@ export interface operations {
     getLogStatistics: {
         parameters: {
             query?: {
-                /** @description How many hours back, up to 30 days. */
+                /** @description How many hours back, up to 30 days; instead of start and end. */
                 hours?: number;
+                /** @description At or after; RFC 3339, or a duration back from now such as -1h. */
+                start?: components["parameters"]["LogStart"];
+                /** @description Before; as start. */
+                end?: components["parameters"]["LogEnd"];
+                /**
+                 * @description One level or several, separated by commas or repeated.
+                 * @example ERROR,CRITICAL
+                 */
+                level?: components["parameters"]["LogLevel"];
+                /** @description One logger or several, separated by commas or repeated; api.* is all that begin with api. */
+                logger?: components["parameters"]["Logger"];
+                /** @description A regular expression (RE2) that the message must match somewhere. */
+                pattern?: components["parameters"]["LogPattern"];
+                /** @description Words that must all stand in the message or in a text field, in any case. */
+                text?: components["parameters"]["LogText"];
+                request_id?: components["parameters"]["RequestID"];
+                /** @description Any field by its exact text, as field.NAME=VALUE. */
+                fields?: components["parameters"]["LogFields"];
+                /** @description How many buckets the histogram has at most, and one more where the bounds of the time are not round; buckets are as long as a round time. */
+                buckets?: number;
             };
             header?: never;
             path?: never;
@@ -2112,7 +2136,10 @@ export interface operations {
                     "application/json": {
                         success: components["schemas"]["True"];
                         data: components["schemas"]["LogStatistics"];
+                        /** @description Begun hours included. */
                         time_range_hours: number;
+                        start?: components["schemas"]["Timestamp"];
+                        end?: components["schemas"]["Timestamp"];
                     };
                 };
             };
