@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -49,6 +50,8 @@ type Options struct {
 	Channels   func() []string
 	// Rules are the alert rules.
 	Rules Rules
+	// Runbooks holds what to do about alerts, as NAME.md at its root.
+	Runbooks fs.FS
 	// Logs is where log entries are.
 	Logs Logs
 	// Version is shown to Alertmanager's clients.
@@ -149,6 +152,8 @@ func (s *server) paths() map[string]endpoints {
 		"/alerts/{id}/acknowledge": {http.MethodPost: s.acknowledge},
 		"/rules":                   {http.MethodGet: s.rules, http.MethodPost: s.createRule},
 		"/rules/{name}":            {http.MethodGet: s.rule, http.MethodPut: s.putRule, http.MethodDelete: s.deleteRule},
+		"/runbooks":                {http.MethodGet: s.runbooks},
+		"/runbooks/{name}":         {http.MethodGet: s.runbook},
 		"/notifications/test":      {http.MethodPost: s.notifyTest},
 		"/webhooks/alertmanager":   {http.MethodPost: s.webhook},
 		"/events":                  {http.MethodGet: s.events},

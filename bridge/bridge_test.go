@@ -15,6 +15,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
@@ -195,6 +196,9 @@ func put(t testing.TB, m *fakeMetrics, change func(*Options)) *bench {
 		Rules:  ruleSet(t, b.store, func() error { return nil }),
 		Now:    b.now,
 		Logs:   readableLogs(),
+		Runbooks: fstest.MapFS{
+			"cpu.md": {Data: []byte("# The processor\n\nLook at `top`, then at [disk](disk.md).\n")}, "disk.md": {Data: []byte("# The disk")}, "notes.txt": {},
+		},
 
 		Configuration: func() []Setting { return []Setting{{Key: "x.y", Value: "1", Default: "1", Origin: "default"}} },
 	}

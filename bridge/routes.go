@@ -69,6 +69,8 @@ var Routes = []Route{
 	{Base + "/alerts/{id}/acknowledge", post(NeedAcknowledge)},
 	{Base + "/rules", both(NeedRead, NeedManage)},
 	{Base + "/rules/{name}", changed(NeedRead, NeedManage)},
+	{Base + "/runbooks", get(NeedRead)},
+	{Base + "/runbooks/{name}", get(NeedRead)},
 	{Base + "/notifications/test", post(NeedManage)},
 	{Base + "/webhooks/alertmanager", post(NeedIngest)},
 	{v2Alerts, both(NeedRead, NeedIngest)},

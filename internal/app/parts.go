@@ -19,6 +19,7 @@ import (
 	"llmwatch/bridge"
 	"llmwatch/bridge/alert"
 	"llmwatch/bridge/metrics"
+	"llmwatch/docs/runbooks"
 	"llmwatch/exporter"
 	"llmwatch/exporter/push"
 	"llmwatch/internal/engine"
@@ -134,6 +135,7 @@ func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
 			AlertStore: alerts.store,
 			Channels:   a.reloader.channels,
 			Rules:      ruleSet,
+			Runbooks:   runbooks.Files,
 			Version:    cfg.Version.Version,
 			Interval:   cfg.Metrics.CollectionInterval,
 			Checks: append(access.checks(),
@@ -237,6 +239,7 @@ func NewBridge(cfg Config, logger *slog.Logger) (*App, error) {
 			AlertStore: alerts.store,
 			Channels:   a.reloader.channels,
 			Rules:      ruleSet,
+			Runbooks:   runbooks.Files,
 			Version:    cfg.Version.Version,
 			Interval:   cfg.Metrics.CollectionInterval,
 			Checks:     append(access.checks(), logs.check(), bridge.Check{Name: "configuration", Run: a.reloader.failure}),

@@ -346,6 +346,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/runbooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The runbooks that there are
+         * @description What to look at and to do when an alert fires. Each default rule has one of its name; its annotation runbook_url is docs/runbooks/NAME.md.
+         */
+        get: operations["listRunbooks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/runbooks/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One runbook */
+        get: operations["getRunbook"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/notifications/test": {
         parameters: {
             query?: never;
@@ -1771,6 +1808,66 @@ export interface operations {
                     "application/json": {
                         success: components["schemas"]["True"];
                         message: string;
+                    };
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    listRunbooks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The runbooks by name. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        success: components["schemas"]["True"];
+                        data: {
+                            name: string;
+                            title: string;
+                        }[];
+                        count: number;
+                    };
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    getRunbook: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The runbook. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        success: components["schemas"]["True"];
+                        data: {
+                            name: string;
+                            /** @description Its heading. */
+                            title: string;
+                            /** @description Links to other runbooks are relative, NAME.md. */
+                            markdown: string;
+                        };
                     };
                 };
             };
