@@ -14,6 +14,8 @@ import (
 	"github.com/prometheus/client_golang/api"
 	promv1 "github.com/prometheus/client_golang/api/prometheus/v1"
 	"github.com/prometheus/common/model"
+
+	"llmwatch/internal/outgoing"
 )
 
 // ErrUnavailable is wrapped by every error that says the metrics server could
@@ -77,7 +79,7 @@ func New(cfg Config) (*Client, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	c, err := api.NewClient(api.Config{Address: cfg.URL, RoundTripper: cfg.Transport})
+	c, err := api.NewClient(api.Config{Address: cfg.URL, Client: &http.Client{Transport: cfg.Transport, CheckRedirect: outgoing.CheckRedirect}})
 	if err != nil {
 		return nil, fmt.Errorf("metrics: the Prometheus URL %q cannot be used: %w", cfg.URL, err)
 	}

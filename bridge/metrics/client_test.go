@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -81,6 +82,29 @@ func TestRefusedConnectionIsUnavailable(t *testing.T) {
 	for name, f := range everyQuestion {
 		if err := f(t.Context(), c); !errors.Is(err, ErrUnavailable) {
 			t.Errorf("%s: a refused connection gives %v", name, err)
+		}
+	}
+}
+
+func TestQuestionsGoToNobodyElse(t *testing.T) {
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		t.Errorf("another server was asked %s %s with %v", r.Method, r.URL, r.Header)
+	}))
+	t.Cleanup(elsewhere.Close)
+	for _, code := range []int{http.StatusFound, http.StatusPermanentRedirect} {
+		here := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, elsewhere.URL+"/stolen", code)
+		}))
+		t.Cleanup(here.Close)
+		c, err := New(Config{URL: strings.Replace(here.URL, "//", "//ada:canary-password@", 1), Interval: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, f := range everyQuestion {
+			err := f(t.Context(), c)
+			if !errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "redirects to "+elsewhere.URL) || strings.Contains(err.Error(), "canary") {
+				t.Errorf("%s: a redirect with %d gives %v", name, code, err)
+			}
 		}
 	}
 }

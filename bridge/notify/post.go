@@ -14,13 +14,11 @@ import (
 	"time"
 
 	"llmwatch/bridge/alert"
+	"llmwatch/internal/outgoing"
 )
 
 // maxRetryAfter bounds how long a receiver can silence a channel.
 const maxRetryAfter = 24 * time.Hour
-
-// maxRedirects is how often a receiver may send a request elsewhere.
-const maxRedirects = 3
 
 // Post is one delivery over HTTP.
 type Post struct {
@@ -33,9 +31,8 @@ type Post struct {
 
 // NewClient returns a client for deliveries. It trusts the certificates of the
 // file ca beside the system's where ca is set. Notifications are rare: it keeps
-// no connection open, and so needs no closing. It follows a redirect only if it
-// leads to the same host and repeats the POST (307 and 308): a body with a
-// signature and credentials goes nowhere else.
+// no connection open, and so needs no closing. A redirect that outgoing.CheckRedirect
+// refuses is the answer: a body with a signature and credentials goes nowhere else.
 func NewClient(ca string, timeout time.Duration) (*http.Client, error) {
 	roots, err := Roots(ca)
 	if err != nil {
@@ -51,8 +48,7 @@ func NewClient(ca string, timeout time.Duration) (*http.Client, error) {
 			DisableKeepAlives: true,
 		},
 		CheckRedirect: func(next *http.Request, via []*http.Request) error {
-			first := via[0].URL
-			if next.Method != http.MethodPost || next.URL.Host != first.Host || next.URL.Scheme != first.Scheme || len(via) > maxRedirects {
+			if outgoing.CheckRedirect(next, via) != nil {
 				return http.ErrUseLastResponse
 			}
 

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"os"
 	"strings"
+
+	"llmwatch/internal/outgoing"
 )
 
 // connectFlags say how to reach a llmwatch, and as whom. The token itself is no
@@ -22,8 +24,9 @@ type connectFlags struct {
 
 // client returns a client that trusts and shows what the flags say.
 func (f *connectFlags) client() (*http.Client, error) {
+	client := &http.Client{CheckRedirect: outgoing.CheckRedirect}
 	if f.CAFile == "" && f.CertFile == "" && f.KeyFile == "" {
-		return http.DefaultClient, nil
+		return client, nil
 	}
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if f.CAFile != "" {
@@ -48,7 +51,9 @@ func (f *connectFlags) client() (*http.Client, error) {
 		config.Certificates = []tls.Certificate{pair}
 	}
 
-	return &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: config, ForceAttemptHTTP2: true}}, nil
+	client.Transport = &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: config, ForceAttemptHTTP2: true}
+
+	return client, nil
 }
 
 // authorize adds the token to a request, where there is one.

@@ -16,6 +16,7 @@ import (
 	"llmwatch/bridge/alert"
 	"llmwatch/bridge/ruleset"
 	"llmwatch/internal/engine"
+	"llmwatch/internal/outgoing"
 	"llmwatch/rules"
 )
 
@@ -219,7 +220,7 @@ func (f *ruleFolder) reload(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("asking the metrics server to reload: %w", err)
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := (&http.Client{CheckRedirect: outgoing.CheckRedirect}).Do(req)
 	if err != nil {
 		return fmt.Errorf("asking the metrics server to reload: %w", err)
 	}

@@ -125,6 +125,24 @@ func TestRulesForAServerThatIsAwayAreTakenBack(t *testing.T) {
 	}
 }
 
+func TestTheRequestToReloadGoesToNobodyElse(t *testing.T) {
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		t.Errorf("it asks %s %s with %v", r.Method, r.URL, r.Header)
+	}))
+	t.Cleanup(elsewhere.Close)
+	for _, to := range []string{elsewhere.URL + "/-/reload", "/welcome"} { // The second as a GET, which reloads nothing.
+		here := httptest.NewServer(http.RedirectHandler(to, http.StatusFound))
+		t.Cleanup(here.Close)
+		f := &ruleFolder{dir: t.TempDir(), reloadURL: strings.Replace(here.URL, "//", "//ada:canary-password@", 1) + "/-/reload"}
+		if err := f.load(t.Context(), files("a.yml=1")); err == nil || !strings.Contains(err.Error(), "it redirects to") || strings.Contains(err.Error(), "canary") {
+			t.Errorf("load: %v", err)
+		}
+		if left, err := f.read(); err != nil || len(left) != 0 {
+			t.Errorf("the folder holds %v, %v", left, err)
+		}
+	}
+}
+
 func TestRulesAreReadOnlyWithoutAFolder(t *testing.T) {
 	err := (&ruleFolder{}).load(t.Context(), nil)
 	if !errors.Is(err, ruleset.ErrReadOnly) || !strings.Contains(err.Error(), "--rules-dir") {

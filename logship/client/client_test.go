@@ -151,6 +151,27 @@ func TestACertificateAuthorityOfOnesOwn(t *testing.T) {
 	}
 }
 
+func TestBatchesGoToNobodyElse(t *testing.T) {
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		t.Errorf("another server got %s %s with %v", r.Method, r.URL, r.Header)
+	}))
+	t.Cleanup(elsewhere.Close)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	attempts := 0
+	here := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if attempts++; attempts > 1 {
+			cancel() // The first has come to nothing, and is repeated.
+		}
+		http.Redirect(w, r, elsewhere.URL+"/stolen", http.StatusPermanentRedirect)
+	}))
+	t.Cleanup(here.Close)
+	c := newClient(t, Options{URL: here.URL, Token: "t0ken"})
+	if err := c.Deliver(ctx, batch); err == nil || c.Stats().Accepted != 0 {
+		t.Errorf("a redirect gives %v, %+v", err, c.Stats())
+	}
+}
+
 // script answers requests one by one without a network, and notes when they came.
 type script struct {
 	t       *testing.T

@@ -32,7 +32,8 @@ type secured struct {
 	t       *testing.T
 	process *process
 	base    string
-	dir     string // The data directory.
+	dir     string   // The data directory.
+	env     []string // More variables.
 	logFile string
 	client  *http.Client
 }
@@ -91,7 +92,7 @@ func (s *secured) start(args ...string) {
 		"serve", "--listen", "127.0.0.1:0", "--data-dir", s.dir, "--log-format", "json", "--log-file", s.logFile, "--log-level", "DEBUG",
 		"--api-authentication", "--audit-logging",
 	}, args...)
-	s.process = run(s.t, binary, args...)
+	s.process = runWith(s.t, s.env, binary, args...)
 	waitFor(s.t, 10*time.Second, "llmwatch to be ready", func() error {
 		select {
 		case <-s.process.exited:

@@ -142,10 +142,13 @@ func certificate(t *testing.T) (cert tls.Certificate, caFile string) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, caFile
 }
 
-func TestMailOverSTARTTLS(t *testing.T) {
-	t.Parallel()
+// mailing starts a mail server, and returns it with the variables that have mail
+// sent there.
+func mailing(t *testing.T) (took *mailServer, env []string) {
+	t.Helper()
+
 	cert, caFile := certificate(t)
-	took := &mailServer{mails: make(chan received, 10)}
+	took = &mailServer{mails: make(chan received, 100)}
 	server := smtp.NewServer(took)
 	server.Domain = "localhost"
 	server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
@@ -162,11 +165,16 @@ func TestMailOverSTARTTLS(t *testing.T) {
 		}
 	})
 
-	env := []string{
+	return took, []string{
 		"ENABLE_EMAIL_ALERTS=true", "SMTP_SERVER=localhost", fmt.Sprintf("SMTP_PORT=%d", l.Addr().(*net.TCPAddr).Port),
 		"SMTP_CA_FILE=" + caFile, "SMTP_USERNAME=" + mailUser, "SMTP_PASSWORD=" + mailPassword,
 		"ALERT_FROM_EMAIL=llmwatch <alerts@example.com>", "ALERT_TO_EMAILS=admin@example.com,ops@example.com",
 	}
+}
+
+func TestMailOverSTARTTLS(t *testing.T) {
+	t.Parallel()
+	took, env := mailing(t)
 	p, r := llmwatchWith(t, env, "serve", "--data-dir", t.TempDir(), "--collection-interval", "1", "--check-interval", "1",
 		"--prometheus-config", rulesThatFire(t, "always_on"))
 	var got received

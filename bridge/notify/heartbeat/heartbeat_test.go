@@ -146,6 +146,23 @@ func TestTheAddressIsNeverTold(t *testing.T) {
 	}
 }
 
+func TestItCallsNobodyElse(t *testing.T) {
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		t.Errorf("another server is called: %s %s with %v", r.Method, r.URL, r.Header)
+	}))
+	t.Cleanup(elsewhere.Close)
+	here := httptest.NewServer(http.RedirectHandler(elsewhere.URL+"/stolen", http.StatusFound))
+	t.Cleanup(here.Close)
+	h := &Heart{URL: notify.Secret(here.URL + "/canary"), Well: func(context.Context) error { return nil }}
+	client, err := notify.NewClient("", timeout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if outcome, err := h.beat(t.Context(), client); outcome != Failed || err == nil || !strings.Contains(err.Error(), "302") {
+		t.Errorf("%s, %v", outcome, err)
+	}
+}
+
 func TestCheckURL(t *testing.T) {
 	for address, good := range map[notify.Secret]bool{"https://hc-ping.com/x": true, "http://a/": true, "hc-ping.com/x": false, "ftp://a/": false, "": false} {
 		if err := CheckURL(address); (err == nil) != good {

@@ -203,6 +203,19 @@ func TestASlackThatIsBusySaysWhenToComeBack(t *testing.T) {
 	}
 }
 
+func TestMessagesGoToNobodyElse(t *testing.T) {
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		t.Errorf("another server got %s %s with %v", r.Method, r.URL, r.Header)
+	}))
+	t.Cleanup(elsewhere.Close)
+	n, _ := open(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, elsewhere.URL+"/stolen", http.StatusTemporaryRedirect)
+	})
+	if _, err := n.Notify(t.Context(), notifytest.Firing(), alert.Extra{}); err == nil || !strings.Contains(err.Error(), "307") {
+		t.Errorf("a redirect gives %v", err)
+	}
+}
+
 func TestAMessageSaysWhatMatters(t *testing.T) {
 	n, f := open(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })
 	if _, err := n.Notify(t.Context(), notifytest.Firing(), notifytest.Extra()); err != nil {
