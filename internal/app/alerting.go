@@ -36,11 +36,7 @@ func (a *App) openStore(cfg *Config) (*sqlite.Store, error) {
 	if err := os.MkdirAll(filepath.Dir(file), 0o750); err != nil {
 		return nil, configErrorf("the data directory %s cannot be made: %w", filepath.Dir(file), err)
 	}
-	options, err := cfg.Security.databaseOptions()
-	if err != nil {
-		return nil, &ConfigError{err}
-	}
-	store, err := sqlite.Open(context.Background(), file, options...)
+	store, err := sqlite.Open(context.Background(), file, a.databaseOptions()...)
 	if err != nil {
 		return nil, &ConfigError{err}
 	}

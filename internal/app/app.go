@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"llmwatch/internal/gate"
+	"llmwatch/internal/seal"
 )
 
 // App is one running command. Run may be called once.
@@ -18,6 +19,7 @@ type App struct {
 	logger *slog.Logger
 	port   *port
 	gate   *gate.Gate
+	keys   *seal.Keys // Of everything that is encrypted on disk, nil where nothing is.
 	// externalURL is how people reach this llmwatch, without a slash at the end.
 	externalURL string
 	reloader    *reloader
@@ -38,6 +40,10 @@ func newApp(cfg *Config, logger *slog.Logger, start func(a *App) error) (*App, e
 	if err != nil {
 		return nil, &ConfigError{err}
 	}
+	keys, err := cfg.keys()
+	if err != nil {
+		return nil, &ConfigError{err}
+	}
 	g := cfg.newGate()
 	p, err := listen(cfg.Server.Listen, web, g, logger)
 	if err != nil {
@@ -50,7 +56,7 @@ func newApp(cfg *Config, logger *slog.Logger, start func(a *App) error) (*App, e
 	}
 
 	return &App{
-		logger: logger, port: p, gate: g, externalURL: external, reloader: newReloader(cfg, logger), start: start, ready: make(chan struct{}),
+		logger: logger, port: p, gate: g, keys: keys, externalURL: external, reloader: newReloader(cfg, logger), start: start, ready: make(chan struct{}),
 	}, nil
 }
 

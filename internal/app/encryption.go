@@ -11,14 +11,16 @@ import (
 
 // checkEncryption finds a key that is missing or none.
 func (c *Config) checkEncryption() error {
-	_, err := c.Security.keys()
+	_, err := c.keys()
 
 	return err
 }
 
-// keys are what data at rest is encrypted with, nil where it is not.
-func (s *Security) keys() (*seal.Keys, error) {
-	if !s.EncryptSensitiveData {
+// keys are what data at rest is encrypted with, nil where it is not. The exporter
+// keeps nothing.
+func (c *Config) keys() (*seal.Keys, error) {
+	s := &c.Security
+	if !s.EncryptSensitiveData || c.command == CommandExporter {
 		return nil, nil
 	}
 	if s.EncryptionKey == "" {
@@ -33,22 +35,20 @@ func (s *Security) keys() (*seal.Keys, error) {
 	return keys, nil
 }
 
-// logCipher and databaseOptions have the stores use the keys. No keys are no cipher,
-// and not one that is nil.
-func (s *Security) logCipher() (block.Cipher, error) {
-	keys, err := s.keys()
-	if keys == nil {
-		return nil, err
+// logCipher and databaseOptions have the stores use the keys of the program. No keys
+// are no cipher, and not one that is nil.
+func (a *App) logCipher() block.Cipher {
+	if a.keys == nil {
+		return nil
 	}
 
-	return keys, nil
+	return a.keys
 }
 
-func (s *Security) databaseOptions() ([]sqlite.Option, error) {
-	keys, err := s.keys()
-	if keys == nil {
-		return nil, err
+func (a *App) databaseOptions() []sqlite.Option {
+	if a.keys == nil {
+		return nil
 	}
 
-	return []sqlite.Option{sqlite.Sealed(keys)}, nil
+	return []sqlite.Option{sqlite.Sealed(a.keys)}
 }

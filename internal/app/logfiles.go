@@ -25,12 +25,8 @@ func (a *App) followFiles(cfg *Config, store *logstore.Store) error {
 	if err := os.MkdirAll(filepath.Dir(checkpoint), 0o700); err != nil {
 		return configErrorf("the directory of the checkpoint of logs.files cannot be made: %w", err)
 	}
-	cipher, err := cfg.Security.logCipher()
-	if err != nil {
-		return &ConfigError{err}
-	}
 	follower, err := tail.New(tail.Options{
-		Files: cfg.Logs.Files, Checkpoint: checkpoint, Cipher: cipher, Logger: a.logger.With("component", "files"),
+		Files: cfg.Logs.Files, Checkpoint: checkpoint, Cipher: a.logCipher(), Logger: a.logger.With("component", "files"),
 		Sink: &fileSink{store, jsonlines.New(logship.NewRedactor())},
 	})
 	if err != nil {

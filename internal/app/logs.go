@@ -51,13 +51,9 @@ type logs struct {
 // startLogs opens the log store. From then on what the program itself logs is kept
 // in it as well.
 func (a *App) startLogs(cfg *Config, own *ownLog, registry prometheus.Registerer) (*logs, error) {
-	cipher, err := cfg.Security.logCipher()
-	if err != nil {
-		return nil, &ConfigError{err}
-	}
 	store, err := logstore.Open(logstore.Config{
 		Dir:           cfg.logsDir(),
-		Cipher:        cipher,
+		Cipher:        a.logCipher(),
 		RetentionTime: cfg.Logs.RetentionTime,
 		RetentionSize: cfg.Logs.RetentionSize,
 		Registerer:    registry,

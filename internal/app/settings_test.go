@@ -142,10 +142,14 @@ func TestDocumentedVariables(t *testing.T) {
 }
 
 func TestOtherCommandsDoNotNeedWhatTheyDoNotUse(t *testing.T) {
-	environ := []string{"ENABLE_EMAIL_ALERTS=true", "LLMWATCH_ALERTS_ESCALATE_TO=pager"}
-	if _, _, err := Load(settings.Input{Command: CommandExporter, Environ: environ}); err != nil {
-		t.Errorf("the exporter tells nobody and still wants: %v", err)
+	environ := []string{"ENABLE_EMAIL_ALERTS=true", "LLMWATCH_ALERTS_ESCALATE_TO=pager", "LLMWATCH_SECURITY_ENCRYPT_SENSITIVE_DATA=true"}
+	cfg, _, err := Load(settings.Input{Command: CommandExporter, Environ: environ})
+	if err != nil {
+		t.Fatalf("the exporter tells nobody, keeps nothing and still wants: %v", err)
 	}
+	cfg.Server.Listen = "127.0.0.1:0"
+	a, err := NewExporter(*cfg, silent)
+	serving(t, a, err)
 }
 
 func TestConfigurationDocument(t *testing.T) {
