@@ -54,7 +54,7 @@ func (a *App) startAlerting(cfg *Config, store *sqlite.Store, routing alert.Rout
 		Store:     store,
 		Logger:    a.logger,
 		Options:   alert.Options{DefaultCooldown: cfg.Alerts.DefaultCooldown},
-		Routing:   routing,
+		Routing:   a.linked(routing),
 		TickEvery: min(cfg.Alerts.CheckInterval, 15*time.Second),
 		Retention: alertRetention,
 		Summary: func(ctx context.Context, at time.Time) (json.RawMessage, error) {
@@ -68,7 +68,7 @@ func (a *App) startAlerting(cfg *Config, store *sqlite.Store, routing alert.Rout
 		Extra:   (&messages{externalURL: a.externalURL, series: client.Series, trouble: logs.trouble, logger: a.logger}).extra,
 		Settled: settled,
 	})
-	a.reloader.reroute = al.manager.Reroute
+	a.reloader.reroute = func(r alert.Routing) { al.manager.Reroute(a.linked(r)) }
 	al.poller = bridge.NewPoller(bridge.Poller{
 		Source:   client,
 		Observer: al.manager,
