@@ -27,12 +27,14 @@ const Base = "/api/v1/monitoring"
 //go:embed openapi.yaml
 var openAPI []byte
 
-// Metrics answers questions about metrics. *metrics.Client does; errors that
+// Metrics answers questions about metrics, about the window before a moment where
+// it is given one. *metrics.Client does; errors that
 // wrap metrics.ErrUnavailable become 503.
 type Metrics interface {
-	System(ctx context.Context, window time.Duration, instance string) ([]metrics.SystemSample, error)
-	API(ctx context.Context, window time.Duration) ([]metrics.APISample, error)
-	App(ctx context.Context, window time.Duration) ([]metrics.AppSample, error)
+	System(ctx context.Context, at time.Time, window time.Duration, instance string) ([]metrics.SystemSample, error)
+	Instances(ctx context.Context, at time.Time, window time.Duration) ([]string, error)
+	API(ctx context.Context, at time.Time, window time.Duration) ([]metrics.APISample, error)
+	App(ctx context.Context, at time.Time, window time.Duration) ([]metrics.AppSample, error)
 	Summary(ctx context.Context, at time.Time, window time.Duration) (metrics.Summary, error)
 	Overview(ctx context.Context) (metrics.Overview, error)
 	Firing(ctx context.Context) ([]metrics.FiringAlert, error)

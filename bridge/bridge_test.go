@@ -47,29 +47,34 @@ const interval = 30 * time.Second
 
 // fakeMetrics answers what a test tells it to, and something plausible else.
 type fakeMetrics struct {
-	system   func(ctx context.Context, window time.Duration, instance string) ([]metrics.SystemSample, error)
-	api      func(window time.Duration) ([]metrics.APISample, error)
+	system   func(ctx context.Context, at time.Time, window time.Duration, instance string) ([]metrics.SystemSample, error)
+	api      func(at time.Time, window time.Duration) ([]metrics.APISample, error)
+	app      func(at time.Time, window time.Duration) ([]metrics.AppSample, error)
 	summary  func(at time.Time, window time.Duration) (metrics.Summary, error)
 	overview func() (metrics.Overview, error)
 	firing   func(ctx context.Context) ([]metrics.FiringAlert, error)
 	newest   func() (time.Time, error)
 	rules    func() (map[string]metrics.RuleState, error)
-	asked    atomic.Int64 // Counts calls of all methods.
+	asked    atomic.Int64 // Counts calls of all methods but Instances, which comes with System.
 }
 
-func (f *fakeMetrics) System(ctx context.Context, window time.Duration, instance string) ([]metrics.SystemSample, error) {
+func (f *fakeMetrics) System(ctx context.Context, at time.Time, window time.Duration, instance string) ([]metrics.SystemSample, error) {
 	f.asked.Add(1)
 	if f.system != nil {
-		return f.system(ctx, window, instance)
+		return f.system(ctx, at, window, instance)
 	}
 
 	return []metrics.SystemSample{{Timestamp: metrics.Time{Time: noon}, CPU: 45.2, Memory: 67.8, Disk: 23.4, Sent: 1, Received: 2, Connections: 3}}, nil
 }
 
-func (f *fakeMetrics) API(_ context.Context, window time.Duration) ([]metrics.APISample, error) {
+func (f *fakeMetrics) Instances(context.Context, time.Time, time.Duration) ([]string, error) {
+	return []string{"host-1:9100", "host-2:9100"}, nil
+}
+
+func (f *fakeMetrics) API(_ context.Context, at time.Time, window time.Duration) ([]metrics.APISample, error) {
 	f.asked.Add(1)
 	if f.api != nil {
-		return f.api(window)
+		return f.api(at, window)
 	}
 
 	return []metrics.APISample{{Timestamp: metrics.Time{Time: noon}, Endpoint: "/a", Method: "GET", StatusCode: 500, RequestCount: 2, ErrorCount: 2}}, nil
@@ -78,8 +83,11 @@ func (f *fakeMetrics) API(_ context.Context, window time.Duration) ([]metrics.AP
 // noApp is what a platform without application metrics has.
 var noApp = metrics.AppSummary{Jobs: []metrics.JobUsage{}, Models: []metrics.ModelUsage{}}
 
-func (f *fakeMetrics) App(context.Context, time.Duration) ([]metrics.AppSample, error) {
+func (f *fakeMetrics) App(_ context.Context, at time.Time, window time.Duration) ([]metrics.AppSample, error) {
 	f.asked.Add(1)
+	if f.app != nil {
+		return f.app(at, window)
+	}
 	rate := 75.0
 
 	return []metrics.AppSample{{
@@ -386,13 +394,17 @@ func TestParametersReachMetrics(t *testing.T) {
 	}
 	var got question
 	b := put(t, &fakeMetrics{
-		system: func(_ context.Context, window time.Duration, instance string) ([]metrics.SystemSample, error) {
-			got = question{Window: window, Instance: instance}
+		system: func(_ context.Context, at time.Time, window time.Duration, instance string) ([]metrics.SystemSample, error) {
+			got = question{Window: window, Instance: instance, At: at}
 			return []metrics.SystemSample{}, nil
 		},
-		api: func(window time.Duration) ([]metrics.APISample, error) {
-			got = question{Window: window}
+		api: func(at time.Time, window time.Duration) ([]metrics.APISample, error) {
+			got = question{Window: window, At: at}
 			return []metrics.APISample{}, nil
+		},
+		app: func(at time.Time, window time.Duration) ([]metrics.AppSample, error) {
+			got = question{Window: window, At: at}
+			return []metrics.AppSample{}, nil
 		},
 		summary: func(at time.Time, window time.Duration) (metrics.Summary, error) {
 			got = question{Window: window, At: at}
@@ -400,12 +412,12 @@ func TestParametersReachMetrics(t *testing.T) {
 		},
 	}, nil)
 	for path, want := range map[string]question{
-		"/metrics/system":                          {Window: time.Hour},
-		"/metrics/system?minutes=1":                {Window: time.Minute},
-		"/metrics/system?minutes=43200&instance=a": {Window: 720 * time.Hour, Instance: "a"},
-		"/metrics/system?instance=a%22%7D%20%23":   {Window: time.Hour, Instance: `a"} #`},
-		"/metrics/api":                             {Window: time.Hour},
-		"/metrics/api?minutes=5":                   {Window: 5 * time.Minute},
+		"/metrics/system":                          {Window: time.Hour, At: noon},
+		"/metrics/system?minutes=1":                {Window: time.Minute, At: noon},
+		"/metrics/system?minutes=43200&instance=a": {Window: 720 * time.Hour, Instance: "a", At: noon},
+		"/metrics/system?instance=a%22%7D%20%23":   {Window: time.Hour, Instance: `a"} #`, At: noon},
+		"/metrics/api":                             {Window: time.Hour, At: noon},
+		"/metrics/api?minutes=5":                   {Window: 5 * time.Minute, At: noon},
 		"/metrics/summary":                         {Window: 24 * time.Hour, At: noon},
 		"/metrics/summary?hours=720":               {Window: 720 * time.Hour, At: noon},
 	} {

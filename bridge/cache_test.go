@@ -58,10 +58,10 @@ func TestSummariesAreKeptForAnInterval(t *testing.T) {
 
 func TestEmptyAnswersAreNotKept(t *testing.T) {
 	b := put(t, &fakeMetrics{
-		system: func(context.Context, time.Duration, string) ([]metrics.SystemSample, error) {
+		system: func(context.Context, time.Time, time.Duration, string) ([]metrics.SystemSample, error) {
 			return []metrics.SystemSample{}, nil
 		},
-		api: func(time.Duration) ([]metrics.APISample, error) { return []metrics.APISample{}, nil },
+		api: func(time.Time, time.Duration) ([]metrics.APISample, error) { return []metrics.APISample{}, nil },
 		summary: func(time.Time, time.Duration) (metrics.Summary, error) {
 			return metrics.Summary{API: metrics.APISummary{TopEndpoints: []metrics.EndpointUsage{}}, App: noApp}, nil
 		},
@@ -124,9 +124,9 @@ func TestLargeAnswersAreKept(t *testing.T) {
 func TestEqualQuestionsAtTheSameTimeAreAskedOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		b := put(t, &fakeMetrics{system: func(context.Context, time.Duration, string) ([]metrics.SystemSample, error) {
+		b := put(t, &fakeMetrics{system: func(context.Context, time.Time, time.Duration, string) ([]metrics.SystemSample, error) {
 			<-release
-			return (&fakeMetrics{}).System(t.Context(), 0, "")
+			return (&fakeMetrics{}).System(t.Context(), noon, 0, "")
 		}}, nil)
 		var ok atomic.Int64
 		var callers sync.WaitGroup
@@ -149,10 +149,10 @@ func TestEqualQuestionsAtTheSameTimeAreAskedOnce(t *testing.T) {
 func TestCallerWhoLeavesSpoilsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		b := put(t, &fakeMetrics{system: func(ctx context.Context, _ time.Duration, _ string) ([]metrics.SystemSample, error) {
+		b := put(t, &fakeMetrics{system: func(ctx context.Context, _ time.Time, _ time.Duration, _ string) ([]metrics.SystemSample, error) {
 			select {
 			case <-release:
-				return (&fakeMetrics{}).System(ctx, 0, "")
+				return (&fakeMetrics{}).System(ctx, noon, 0, "")
 			case <-ctx.Done():
 				return nil, ctx.Err()
 			}

@@ -110,8 +110,10 @@ func TestFailuresOfMetrics(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := put(t, &fakeMetrics{
-				system:   func(context.Context, time.Duration, string) ([]metrics.SystemSample, error) { return nil, tc.err },
-				api:      func(time.Duration) ([]metrics.APISample, error) { return nil, tc.err },
+				system: func(context.Context, time.Time, time.Duration, string) ([]metrics.SystemSample, error) {
+					return nil, tc.err
+				},
+				api:      func(time.Time, time.Duration) ([]metrics.APISample, error) { return nil, tc.err },
 				summary:  func(time.Time, time.Duration) (metrics.Summary, error) { return metrics.Summary{}, tc.err },
 				overview: func() (metrics.Overview, error) { return metrics.Overview{}, tc.err },
 			}, nil)
@@ -146,8 +148,10 @@ func TestErrorsAreNotKept(t *testing.T) {
 
 func TestPanicIsAnInternalError(t *testing.T) {
 	b := put(t, &fakeMetrics{
-		system: func(context.Context, time.Duration, string) ([]metrics.SystemSample, error) { panic("a secret") },
-		api:    func(time.Duration) ([]metrics.APISample, error) { panic("a secret") },
+		system: func(context.Context, time.Time, time.Duration, string) ([]metrics.SystemSample, error) {
+			panic("a secret")
+		},
+		api: func(time.Time, time.Duration) ([]metrics.APISample, error) { panic("a secret") },
 	}, func(o *Options) {
 		o.Mounts = map[string]http.Handler{"/mounted": http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("a secret") })}
 	})

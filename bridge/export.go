@@ -170,13 +170,13 @@ func harmless(text string) string {
 	return text
 }
 
-// exportSamples answers with what was measured in the last minutes.
-func exportSamples[T any](s *server, w http.ResponseWriter, r *http.Request, kind string, ask func(window time.Duration) ([]T, error)) error {
-	minutes, err := wholeNumber(r.URL.Query(), "minutes", 60, 1, maxMinutes)
+// exportSamples answers with what was measured in a period.
+func exportSamples[T any](s *server, w http.ResponseWriter, r *http.Request, kind string, ask question[T]) error {
+	p, err := metricPeriods.read(r.URL.Query(), s.Now())
 	if err != nil {
 		return err
 	}
-	data, err := ask(time.Duration(minutes) * time.Minute)
+	data, err := ask(r.Context(), p.end, p.length())
 	if err != nil {
 		return err
 	}
@@ -195,21 +195,15 @@ func exportSamples[T any](s *server, w http.ResponseWriter, r *http.Request, kin
 }
 
 func (s *server) exportSystem(w http.ResponseWriter, r *http.Request) error {
-	return exportSamples(s, w, r, "system", func(window time.Duration) ([]metrics.SystemSample, error) {
-		return s.Metrics.System(r.Context(), window, r.URL.Query().Get("instance"))
-	})
+	return exportSamples(s, w, r, "system", s.systemOf(r))
 }
 
 func (s *server) exportAPI(w http.ResponseWriter, r *http.Request) error {
-	return exportSamples(s, w, r, "api", func(window time.Duration) ([]metrics.APISample, error) {
-		return s.Metrics.API(r.Context(), window)
-	})
+	return exportSamples(s, w, r, "api", s.Metrics.API)
 }
 
 func (s *server) exportApp(w http.ResponseWriter, r *http.Request) error {
-	return exportSamples(s, w, r, "app", func(window time.Duration) ([]metrics.AppSample, error) {
-		return s.Metrics.App(r.Context(), window)
-	})
+	return exportSamples(s, w, r, "app", s.Metrics.App)
 }
 
 // alertRow is an alert in an export.

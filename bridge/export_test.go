@@ -70,7 +70,7 @@ func compact(t *testing.T, text json.RawMessage) any {
 }
 
 func TestExportWithoutRowsHasItsColumns(t *testing.T) {
-	b := put(t, &fakeMetrics{api: func(time.Duration) ([]metrics.APISample, error) { return nil, nil }}, nil)
+	b := put(t, &fakeMetrics{api: func(time.Time, time.Duration) ([]metrics.APISample, error) { return nil, nil }}, nil)
 	if body := b.download("/export/api").body; !strings.HasPrefix(body, "timestamp,endpoint,method,status_code,") || strings.Count(body, "\n") != 1 {
 		t.Errorf("CSV is %q", body)
 	}

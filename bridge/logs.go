@@ -147,7 +147,7 @@ func (s *server) logStatistics(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p, err := periodOf(q, now, "hours", time.Hour, 24, maxHours)
+	p, err := logPeriods.read(q, now)
 	if err != nil {
 		return err
 	}

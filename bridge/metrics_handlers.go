@@ -10,10 +10,12 @@ import (
 
 // list is the documented envelope of several elements.
 type list struct {
-	Success bool `json:"success"`
-	Data    any  `json:"data"`
-	Count   int  `json:"count"`
-	Minutes int  `json:"time_range_minutes,omitempty"`
+	Success   bool     `json:"success"`
+	Data      any      `json:"data"`
+	Count     int      `json:"count"`
+	Minutes   int      `json:"time_range_minutes,omitempty"`
+	Instances []string `json:"instances,omitzero"`
+	bounds
 }
 
 // single is the documented envelope of one thing.
@@ -23,43 +25,75 @@ type single struct {
 }
 
 func (s *server) system(w http.ResponseWriter, r *http.Request) error {
-	return samples(s, w, r, func(ctx context.Context, window time.Duration) ([]metrics.SystemSample, error) {
-		return s.Metrics.System(ctx, window, r.URL.Query().Get("instance"))
+	return samples(s, w, r, s.systemOf(r), func(ctx context.Context, p period, l *list) (err error) {
+		l.Instances, err = s.Metrics.Instances(ctx, p.end, p.length())
+
+		return err
 	})
 }
 
 func (s *server) api(w http.ResponseWriter, r *http.Request) error {
-	return samples(s, w, r, s.Metrics.API)
+	return samples(s, w, r, s.Metrics.API, nil)
 }
 
 func (s *server) app(w http.ResponseWriter, r *http.Request) error {
-	return samples(s, w, r, s.Metrics.App)
+	return samples(s, w, r, s.Metrics.App, nil)
+}
+
+// question asks for what was measured in the window before a moment.
+type question[T any] func(ctx context.Context, at time.Time, window time.Duration) ([]T, error)
+
+// systemOf asks about the hosts that a request is about.
+func (s *server) systemOf(r *http.Request) question[metrics.SystemSample] {
+	instance := r.URL.Query().Get("instance")
+
+	return func(ctx context.Context, at time.Time, window time.Duration) ([]metrics.SystemSample, error) {
+		return s.Metrics.System(ctx, at, window, instance)
+	}
 }
 
 // sample is an element of a list that is ordered by time, the newest last.
 type sample interface{ At() time.Time }
 
-// samples answers with what was measured in the last minutes.
-func samples[T sample](s *server, w http.ResponseWriter, r *http.Request,
-	ask func(ctx context.Context, window time.Duration) ([]T, error),
+// samples answers with what was measured in a period. more adds to the answer; nil
+// does not.
+func samples[T sample](s *server, w http.ResponseWriter, r *http.Request, ask question[T],
+	more func(ctx context.Context, p period, l *list) error,
 ) error {
-	minutes, err := wholeNumber(r.URL.Query(), "minutes", 60, 1, maxMinutes)
+	p, err := metricPeriods.read(r.URL.Query(), s.Now())
 	if err != nil {
 		return err
 	}
 
 	return s.cached(w, r, func(ctx context.Context) (answer, error) {
-		data, err := ask(ctx, time.Duration(minutes)*time.Minute)
+		data, err := ask(ctx, p.end, p.length())
 		if err != nil {
 			return answer{}, err
+		}
+		l := list{Success: true, Data: data, Count: len(data), Minutes: p.in(time.Minute), bounds: p.bounds()}
+		if more != nil {
+			if err := more(ctx, p, &l); err != nil {
+				return answer{}, err
+			}
 		}
 		var newest time.Time
 		if len(data) > 0 {
 			newest = data[len(data)-1].At()
 		}
 
-		return render(list{Success: true, Data: data, Count: len(data), Minutes: minutes}, s.freshness(newest))
+		return render(l, s.freshnessOf(p, newest))
 	})
+}
+
+// freshnessOf is how long the answer about a period stays the best there is. What is
+// past does not change with the next sample, but may still be completed: by rules
+// that are evaluated late, or samples that arrive late.
+func (s *server) freshnessOf(p period, newest time.Time) time.Duration {
+	if !newest.IsZero() && p.end.Before(s.Now().Add(-s.Interval)) {
+		return s.Interval
+	}
+
+	return s.freshness(newest)
 }
 
 func (s *server) summary(w http.ResponseWriter, r *http.Request) error {

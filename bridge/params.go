@@ -82,10 +82,29 @@ type period struct {
 	given bool
 }
 
-// periodOf reads it: start and end, or else a number of units up to now, by the
-// name of that parameter. Without a start it is as long as without any of them.
-func periodOf(q url.Values, now time.Time, name string, unit time.Duration, fallback, most int) (period, error) {
-	n, err := wholeNumber(q, name, fallback, 1, most)
+// periods are those that a path takes: start and end, or else a number of units up
+// to now. Without a start they are as long as without any of them.
+type periods struct {
+	name           string // Of the number.
+	unit           time.Duration
+	fallback, most int
+	// measured ones are of milliseconds, end now at the latest and are not longer
+	// than the most units.
+	measured bool
+}
+
+var (
+	logPeriods    = periods{name: "hours", unit: time.Hour, fallback: 24, most: maxHours}
+	metricPeriods = periods{name: "minutes", unit: time.Minute, fallback: 60, most: maxMinutes, measured: true}
+)
+
+// maxAhead is by how much an end may be in the future that is taken for now, and a
+// period longer than the longest: the clocks of browsers differ.
+const maxAhead = time.Minute
+
+// read reads the period that a request is about.
+func (ps *periods) read(q url.Values, now time.Time) (period, error) {
+	n, err := wholeNumber(q, ps.name, ps.fallback, 1, ps.most)
 	if err != nil {
 		return period{}, err
 	}
@@ -98,24 +117,35 @@ func periodOf(q url.Values, now time.Time, name string, unit time.Duration, fall
 		return period{}, err
 	}
 	p := period{start, end, !start.IsZero() || !end.IsZero()}
-	if p.given && q.Has(name) {
-		return period{}, invalidParameter(name + " and start or end exclude each other; give one or the other")
+	if p.given && q.Has(ps.name) {
+		return period{}, invalidParameter(ps.name + " and start or end exclude each other; give one or the other")
 	}
-	if end.IsZero() {
+	if ps.measured && end.After(now.Add(maxAhead)) {
+		return period{}, invalidParameter(fmt.Sprintf("end must not be in the future, got %q; here it is %s", short(q.Get("end")), now.UTC().Format(time.RFC3339)))
+	}
+	if end.IsZero() || ps.measured && end.After(now) {
 		p.end = now
 	}
 	if start.IsZero() {
-		p.start = p.end.Add(-time.Duration(n) * unit)
+		p.start = p.end.Add(-time.Duration(n) * ps.unit)
+	}
+	if ps.measured {
+		p.start, p.end = p.start.Truncate(time.Millisecond), p.end.Truncate(time.Millisecond)
 	}
 	if !p.start.Before(p.end) {
 		return period{}, invalidParameter(fmt.Sprintf("start must be before end, got %q and %q", short(q.Get("start")), short(cmp.Or(q.Get("end"), "now"))))
+	}
+	if most := time.Duration(ps.most) * ps.unit; ps.measured && p.length() > most+maxAhead {
+		return period{}, invalidParameter(fmt.Sprintf("start and end must be at most %d %s apart, got %d", ps.most, ps.name, p.in(ps.unit)))
 	}
 
 	return p, nil
 }
 
+func (p period) length() time.Duration { return p.end.Sub(p.start) }
+
 // in is how many units the period has, begun ones included.
-func (p period) in(unit time.Duration) int { return int((p.end.Sub(p.start)-1)/unit + 1) }
+func (p period) in(unit time.Duration) int { return int((p.length()-1)/unit + 1) }
 
 // bounds are shown in answers where they were given.
 type bounds struct {

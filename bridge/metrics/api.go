@@ -48,11 +48,11 @@ func (e endpoint) status() int {
 	return code
 }
 
-// API returns the requests of the last window by interval and endpoint, oldest
-// first. Where nothing publishes API metrics the answer is empty.
-func (c *Client) API(ctx context.Context, window time.Duration) ([]APISample, error) {
+// API returns the requests of the window before a moment by interval and endpoint,
+// oldest first. Where nothing publishes API metrics the answer is empty.
+func (c *Client) API(ctx context.Context, at time.Time, window time.Duration) ([]APISample, error) {
 	out := []APISample{}
-	for piece := range c.pieces(window) {
+	for piece := range c.pieces(at, window) {
 		samples, err := c.apiPiece(ctx, piece)
 		if err != nil {
 			return nil, err

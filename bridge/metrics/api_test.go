@@ -61,7 +61,7 @@ func TestAPI(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, server := ask(t, 30*s, tc.server(bySeries(answers)))
-			got, err := c.API(t.Context(), 5*time.Minute)
+			got, err := c.API(t.Context(), noon, 5*time.Minute)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -91,7 +91,7 @@ func TestAPIAsksForEachIntervalOnce(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, server := ask(t, tc.interval, anchoredServer(bySeries(nil)))
-			if got, err := c.API(t.Context(), tc.window); err != nil || got == nil || len(got) != 0 {
+			if got, err := c.API(t.Context(), noon, tc.window); err != nil || got == nil || len(got) != 0 {
 				t.Fatalf("without API metrics the answer is %v (%v), want an empty list", got, err)
 			}
 			asked := server.questions(seriesRequests)
@@ -119,6 +119,34 @@ func TestAPIAsksForEachIntervalOnce(t *testing.T) {
 	}
 }
 
+// TestPiecesHaveTheSameStepsWhateverTheBounds asks about windows that neither begin
+// nor end with an interval.
+func TestPiecesHaveTheSameStepsWhateverTheBounds(t *testing.T) {
+	c, _ := ask(t, 35*time.Second, always(http.StatusOK, ""))
+	const s = time.Second
+	first := noon.Truncate(35 * s)
+	for name, tc := range map[string]struct {
+		at     time.Time
+		window time.Duration
+		steps  []time.Time
+	}{
+		"on both bounds":               {first.Add(70 * s), 70 * s, []time.Time{first.Add(35 * s), first.Add(70 * s)}},
+		"inside of both":               {first.Add(104 * s), 103 * s, []time.Time{first.Add(35 * s), first.Add(70 * s)}},
+		"an interval that has begun":   {first.Add(34 * s), 34 * s, []time.Time{first}},
+		"an interval that ends inside": {first.Add(36 * s), 2 * s, []time.Time{first.Add(35 * s)}},
+	} {
+		var steps []time.Time
+		for piece := range c.pieces(tc.at, tc.window) {
+			for step := piece.Start; !step.After(piece.End); step = step.Add(piece.Step) {
+				steps = append(steps, step)
+			}
+		}
+		if diff := cmp.Diff(tc.steps, steps); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
 func TestAPIFailsAsAWhole(t *testing.T) {
 	c, _ := ask(t, 30*time.Second, anchoredServer(func(q question) (int, string) {
 		if strings.Contains(q.Get("query"), seriesResponseSize) {
@@ -127,7 +155,7 @@ func TestAPIFailsAsAWhole(t *testing.T) {
 
 		return value(model.Matrix{})
 	}))
-	if got, err := c.API(t.Context(), time.Hour); err == nil || got != nil {
+	if got, err := c.API(t.Context(), noon, time.Hour); err == nil || got != nil {
 		t.Errorf("one query of four failed and the answer is %v (%v)", got, err)
 	}
 }

@@ -164,9 +164,9 @@ func newEvents(v map[string]float64, scale float64) AppEvents {
 	return e
 }
 
-// App returns the application metrics of the last window, oldest first, one
-// element for each collection interval in which anything was published.
-func (c *Client) App(ctx context.Context, window time.Duration) ([]AppSample, error) {
+// App returns the application metrics of the window before a moment, oldest first,
+// one element for each collection interval in which anything was published.
+func (c *Client) App(ctx context.Context, at time.Time, window time.Duration) ([]AppSample, error) {
 	selector, scale, err := c.stepRange(ctx)
 	if err != nil {
 		return nil, err
@@ -176,13 +176,13 @@ func (c *Client) App(ctx context.Context, window time.Duration) ([]AppSample, er
 	query := unite(exprs)
 
 	out := []AppSample{}
-	for p := range c.pieces(window) {
+	for p := range c.pieces(at, window) {
 		rows, err := c.statsRange(ctx, query, p)
 		if err != nil {
 			return nil, err
 		}
-		for at, v := range rows {
-			out = append(out, AppSample{Time{at.Time()}, AppTotals{newState(v), newEvents(v, scale)}})
+		for step, v := range rows {
+			out = append(out, AppSample{Time{step.Time()}, AppTotals{newState(v), newEvents(v, scale)}})
 		}
 	}
 	slices.SortFunc(out, func(a, b AppSample) int { return a.Timestamp.Compare(b.Timestamp.Time) })

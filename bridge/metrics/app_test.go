@@ -94,7 +94,7 @@ func TestAppHasOneElementAnInterval(t *testing.T) {
 	}
 	const m = time.Minute
 	c, _ := ask(t, time.Minute, server(map[time.Duration]float64{2 * m: 4, 1 * m: 5}, map[time.Duration]float64{1 * m: 3, 0: 2}))
-	got, err := c.App(t.Context(), time.Hour)
+	got, err := c.App(t.Context(), noon, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,12 +110,12 @@ func TestAppHasOneElementAnInterval(t *testing.T) {
 
 func TestAppWithoutApplicationMetricsIsEmptyNotNull(t *testing.T) {
 	c, _ := ask(t, time.Minute, anchoredServer(func(question) (int, string) { return value(model.Matrix{}) }))
-	got, err := c.App(t.Context(), time.Hour)
+	got, err := c.App(t.Context(), noon, time.Hour)
 	if err != nil || got == nil || len(got) != 0 {
 		t.Errorf("%v (%v), want an empty list", got, err)
 	}
 	c, _ = ask(t, time.Minute, anchoredServer(func(question) (int, string) { return http.StatusBadGateway, "" }))
-	if _, err := c.App(t.Context(), time.Hour); err == nil {
+	if _, err := c.App(t.Context(), noon, time.Hour); err == nil {
 		t.Error("a server that fails was not noticed")
 	}
 }

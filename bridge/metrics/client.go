@@ -153,14 +153,16 @@ func (c *Client) matrix(ctx context.Context, query string, piece promv1.Range) (
 // margin.
 const maxSteps = 10_000
 
-// pieces cuts the window before now into ranges that Prometheus answers at
-// once, one step a collection interval, the oldest first.
-func (c *Client) pieces(window time.Duration) iter.Seq[promv1.Range] {
-	end := c.now().Truncate(c.interval)
-	window = max(window, c.interval)
+// pieces cuts the window before a moment into ranges that Prometheus answers at
+// once, one step a collection interval, the oldest first. Steps are whole intervals
+// since the beginning of time, the first one after the window begins; the last
+// that has ended is always there.
+func (c *Client) pieces(at time.Time, window time.Duration) iter.Seq[promv1.Range] {
+	end := at.Truncate(c.interval)
+	begin := at.Add(-max(window, c.interval)).Truncate(c.interval)
 
 	return func(yield func(promv1.Range) bool) {
-		for from := end.Add(-window); from.Before(end); from = from.Add(maxSteps * c.interval) {
+		for from := begin; from.Before(end); from = from.Add(maxSteps * c.interval) {
 			to := from.Add(maxSteps * c.interval)
 			if to.After(end) {
 				to = end

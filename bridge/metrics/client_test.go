@@ -46,8 +46,8 @@ func TestFailuresOfTheServerAreUnavailable(t *testing.T) {
 func TestAnswersOfTheWrongTypeAreErrors(t *testing.T) {
 	c, _ := ask(t, time.Minute, anchoredServer(func(question) (int, string) { return value(model.Vector{}) }))
 	for name, f := range map[string]func() error{
-		"raw samples":    func() error { _, err := c.System(t.Context(), time.Hour, ""); return err },
-		"a range query":  func() error { _, err := c.API(t.Context(), time.Hour); return err },
+		"raw samples":    func() error { _, err := c.System(t.Context(), noon, time.Hour, ""); return err },
+		"a range query":  func() error { _, err := c.API(t.Context(), noon, time.Hour); return err },
 		"overview's own": func() error { _, err := c.Overview(t.Context()); return err },
 	} {
 		if err := f(); !errors.Is(err, ErrUnavailable) {
@@ -58,8 +58,12 @@ func TestAnswersOfTheWrongTypeAreErrors(t *testing.T) {
 
 // everyQuestion calls each method that asks the server.
 var everyQuestion = map[string]func(context.Context, *Client) error{
-	"System":   func(ctx context.Context, c *Client) error { _, err := c.System(ctx, time.Hour, ""); return err },
-	"API":      func(ctx context.Context, c *Client) error { _, err := c.API(ctx, time.Hour); return err },
+	"Instances": func(ctx context.Context, c *Client) error {
+		_, err := c.Instances(ctx, noon, time.Hour)
+		return err
+	},
+	"System":   func(ctx context.Context, c *Client) error { _, err := c.System(ctx, noon, time.Hour, ""); return err },
+	"API":      func(ctx context.Context, c *Client) error { _, err := c.API(ctx, noon, time.Hour); return err },
 	"Summary":  func(ctx context.Context, c *Client) error { _, err := c.Summary(ctx, noon, time.Hour); return err },
 	"Overview": func(ctx context.Context, c *Client) error { _, err := c.Overview(ctx); return err },
 	"Firing":   func(ctx context.Context, c *Client) error { _, err := c.Firing(ctx); return err },

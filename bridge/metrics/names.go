@@ -25,6 +25,7 @@ const (
 	labelMethod   = "http_request_method"
 	labelCode     = "http_response_status_code"
 	labelSeverity = "severity"
+	labelInstance = "instance"
 )
 
 // byEndpoint groups request series the way the documented answers do.

@@ -35,12 +35,12 @@ func (s SystemSample) At() time.Time { return s.Timestamp.Time }
 // systemPiece bounds what one query reads and holds in memory.
 const systemPiece = 24 * time.Hour
 
-// System returns the samples of the last window, oldest first, one for each
-// collection interval that has one. An empty instance means all hosts.
-func (c *Client) System(ctx context.Context, window time.Duration, instance string) ([]SystemSample, error) {
+// System returns the samples of the window before a moment, oldest first, one for
+// each collection interval that has one. An empty instance means all hosts.
+func (c *Client) System(ctx context.Context, at time.Time, window time.Duration, instance string) ([]SystemSample, error) {
 	selector := selectSystem(instance, seriesCPU, seriesMemory, seriesDisk, seriesSent, seriesReceived, seriesConnections)
 	interval := model.Time(c.interval.Milliseconds())
-	end := model.TimeFromUnixNano(c.now().UnixNano())
+	end := model.TimeFromUnixNano(at.UnixNano())
 	rows := map[int64]*systemRow{}
 	for from := end.Add(-window); from < end; {
 		// No interval is read in two pieces, or its hosts would count twice.
@@ -67,6 +67,23 @@ func (c *Client) System(ctx context.Context, window time.Duration, instance stri
 	return out, nil
 }
 
+// Instances returns the hosts with samples in the window before a moment, in order.
+func (c *Client) Instances(ctx context.Context, at time.Time, window time.Duration) ([]string, error) {
+	vector, err := c.vector(ctx, "group by ("+labelInstance+") (present_over_time("+seriesCPU+rangeOf(window)+"))", at, window)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]string, 0, len(vector))
+	for _, s := range vector {
+		if name := string(s.Metric[labelInstance]); name != "" {
+			out = append(out, name)
+		}
+	}
+	slices.Sort(out)
+
+	return out, nil
+}
+
 // dropUnfinished leaves out the newest interval while it lacks a series that the
 // one before had: the rules of a group are stored one after the other.
 func dropUnfinished(rows map[int64]*systemRow) {
@@ -80,7 +97,7 @@ func dropUnfinished(rows map[int64]*systemRow) {
 func selectSystem(instance string, names ...string) string {
 	matchers := fmt.Sprintf("__name__=~%q", strings.Join(names, "|"))
 	if instance != "" {
-		matchers += ",instance=" + strconv.Quote(instance)
+		matchers += "," + labelInstance + "=" + strconv.Quote(instance)
 	}
 
 	return "{" + matchers + "}"

@@ -94,7 +94,7 @@ func TestSystemJoinsSeriesByInterval(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, _ := ask(t, 30*s, func(question) (int, string) { return value(tc.matrix) })
-			got, err := c.System(t.Context(), time.Hour, "")
+			got, err := c.System(t.Context(), noon, time.Hour, "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -141,7 +141,7 @@ func TestSystemAsksForLongWindowsInPieces(t *testing.T) {
 
 				return value(out)
 			})
-			got, err := c.System(t.Context(), window, "")
+			got, err := c.System(t.Context(), noon, window, "")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -170,13 +170,33 @@ func TestSystemQuotesTheInstance(t *testing.T) {
 		"{}[]()'`" + "\x00\u2028": `,instance="{}[]()'` + "`" + `\x00\u2028"}[1h]`,
 	} {
 		c, server := ask(t, time.Minute, func(question) (int, string) { return value(model.Matrix{}) })
-		if _, err := c.System(t.Context(), time.Hour, instance); err != nil {
+		if _, err := c.System(t.Context(), noon, time.Hour, instance); err != nil {
 			t.Fatal(err)
 		}
 		query := server.questions("")[0].Get("query")
 		if !strings.HasPrefix(query, `{__name__=~"llmwatch:cpu_percent|`) || !strings.HasSuffix(query, want) || strings.Count(query, "instance=") > 1 {
 			t.Errorf("instance %q makes %s, want %s at the end", instance, query, want)
 		}
+	}
+}
+
+func TestInstances(t *testing.T) {
+	c, server := ask(t, time.Minute, func(question) (int, string) {
+		return value(model.Vector{
+			{Metric: model.Metric{"instance": "b:1"}, Value: 1}, {Metric: model.Metric{"instance": "a:1"}, Value: 1}, {Metric: model.Metric{}, Value: 1},
+		})
+	})
+	past := noon.Add(-24 * time.Hour)
+	got, err := c.Instances(t.Context(), past, 90*time.Minute)
+	if diff := cmp.Diff([]string{"a:1", "b:1"}, got); diff != "" || err != nil {
+		t.Errorf("(-want +got):\n%s%v", diff, err)
+	}
+	if q := server.questions("")[0]; q.Get("query") != "group by (instance) (present_over_time(llmwatch:cpu_percent[1h30m]))" || !q.at(t, "time").Equal(past) {
+		t.Errorf("asks for %s at %s", q.Get("query"), q.at(t, "time"))
+	}
+	c, _ = ask(t, time.Minute, func(question) (int, string) { return value(model.Vector{}) })
+	if got, err := c.Instances(t.Context(), past, time.Hour); got == nil || len(got) != 0 || err != nil {
+		t.Errorf("without hosts the answer is %v (%v), want an empty list", got, err)
 	}
 }
 

@@ -3,6 +3,7 @@ package e2e
 import (
 	"net/http"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -72,6 +73,27 @@ func TestSevenDaysOfHistory(t *testing.T) {
 		} `json:"data"`
 		Count int `json:"count"`
 	}
+	// Ten minutes of three days ago: their rows and no other, and no host of today.
+	past := end.Add(-72 * time.Hour).Truncate(time.Minute)
+	bounds := "start=" + past.Add(-10*time.Minute).UTC().Format(time.RFC3339) + "&end=" + past.UTC().Format(time.RFC3339)
+	r.get("/metrics/api?"+bounds, &api)
+	if want := fixture.Routes * len(fixture.Codes) * int(10*time.Minute/fixture.Interval); api.Count != want {
+		t.Errorf("ten minutes of three days ago have %d elements, want %d", api.Count, want)
+	}
+	var then struct {
+		systemAnswer
+		Instances []string `json:"instances"`
+	}
+	r.get("/metrics/system?"+bounds, &then)
+	if want := int(10 * time.Minute / fixture.Interval); then.Count != want || !slices.Equal(then.Instances, []string{"elsewhere"}) {
+		t.Errorf("ten minutes of three days ago have %d elements of %q, want %d", then.Count, then.Instances, want)
+	}
+	for _, sample := range then.Data {
+		if sample.Timestamp.After(past) || !sample.Timestamp.After(past.Add(-10*time.Minute)) {
+			t.Errorf("an element is of %s, beyond %s", sample.Timestamp, bounds)
+		}
+	}
+
 	r.get("/metrics/api?minutes=10", &api)
 	if want := fixture.Routes * len(fixture.Codes) * 10; api.Count < want {
 		t.Errorf("ten minutes have %d elements, want at least %d", api.Count, want)

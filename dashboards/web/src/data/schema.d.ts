@@ -691,6 +691,8 @@ export interface components {
          * @example 2024-01-15T10:30:45.123Z
          */
         Timestamp: string;
+        /** @description Begun minutes included. start and end stand beside it where one of them was asked for. */
+        Minutes: number;
         /** Format: date-time */
         NullableTimestamp: string | null;
         Pushed: {
@@ -1154,8 +1156,14 @@ export interface components {
     parameters: {
         AlertID: string;
         Format: "csv" | "json";
-        /** @description How many minutes back, up to 30 days. */
+        /** @description How many minutes back, up to 30 days; instead of start and end. */
         Minutes: number;
+        /** @description After; RFC 3339, or a duration back from now such as -1h, at most 43,200 minutes before end. Without it, an hour before end. */
+        SampleStart: string;
+        /** @description Up to and including; as start, not in the future. Without it, now. What is less than a minute ahead, as clocks differ, counts as now. */
+        SampleEnd: string;
+        /** @description One host of several. Without it, percentages are means over the hosts and the rest are sums. */
+        Instance: string;
         /** @description At or after; RFC 3339, or a duration back from now such as -1h. */
         LogStart: string;
         /** @description Before; as start. */
@@ -1341,10 +1349,14 @@ export interface operations {
     getSystemMetrics: {
         parameters: {
             query?: {
-                /** @description How many minutes back, up to 30 days. */
+                /** @description How many minutes back, up to 30 days; instead of start and end. */
                 minutes?: components["parameters"]["Minutes"];
+                /** @description After; RFC 3339, or a duration back from now such as -1h, at most 43,200 minutes before end. Without it, an hour before end. */
+                start?: components["parameters"]["SampleStart"];
+                /** @description Up to and including; as start, not in the future. Without it, now. What is less than a minute ahead, as clocks differ, counts as now. */
+                end?: components["parameters"]["SampleEnd"];
                 /** @description One host of several. Without it, percentages are means over the hosts and the rest are sums. */
-                instance?: string;
+                instance?: components["parameters"]["Instance"];
             };
             header?: never;
             path?: never;
@@ -1362,7 +1374,11 @@ export interface operations {
                         success: components["schemas"]["True"];
                         data: components["schemas"]["SystemSample"][];
                         count: number;
-                        time_range_minutes: number;
+                        time_range_minutes: components["schemas"]["Minutes"];
+                        /** @description All hosts with samples in that time, in order, whichever instance was asked for. */
+                        instances: string[];
+                        start?: components["schemas"]["Timestamp"];
+                        end?: components["schemas"]["Timestamp"];
                     };
                 };
             };
@@ -1372,8 +1388,12 @@ export interface operations {
     getApiMetrics: {
         parameters: {
             query?: {
-                /** @description How many minutes back, up to 30 days. */
+                /** @description How many minutes back, up to 30 days; instead of start and end. */
                 minutes?: components["parameters"]["Minutes"];
+                /** @description After; RFC 3339, or a duration back from now such as -1h, at most 43,200 minutes before end. Without it, an hour before end. */
+                start?: components["parameters"]["SampleStart"];
+                /** @description Up to and including; as start, not in the future. Without it, now. What is less than a minute ahead, as clocks differ, counts as now. */
+                end?: components["parameters"]["SampleEnd"];
             };
             header?: never;
             path?: never;
@@ -1391,7 +1411,9 @@ export interface operations {
                         success: components["schemas"]["True"];
                         data: components["schemas"]["APISample"][];
                         count: number;
-                        time_range_minutes: number;
+                        time_range_minutes: components["schemas"]["Minutes"];
+                        start?: components["schemas"]["Timestamp"];
+                        end?: components["schemas"]["Timestamp"];
                     };
                 };
             };
@@ -1436,8 +1458,12 @@ export interface operations {
     getAppMetrics: {
         parameters: {
             query?: {
-                /** @description How many minutes back, up to 30 days. */
+                /** @description How many minutes back, up to 30 days; instead of start and end. */
                 minutes?: components["parameters"]["Minutes"];
+                /** @description After; RFC 3339, or a duration back from now such as -1h, at most 43,200 minutes before end. Without it, an hour before end. */
+                start?: components["parameters"]["SampleStart"];
+                /** @description Up to and including; as start, not in the future. Without it, now. What is less than a minute ahead, as clocks differ, counts as now. */
+                end?: components["parameters"]["SampleEnd"];
             };
             header?: never;
             path?: never;
@@ -1455,7 +1481,9 @@ export interface operations {
                         success: components["schemas"]["True"];
                         data: components["schemas"]["AppSample"][];
                         count: number;
-                        time_range_minutes: number;
+                        time_range_minutes: components["schemas"]["Minutes"];
+                        start?: components["schemas"]["Timestamp"];
+                        end?: components["schemas"]["Timestamp"];
                     };
                 };
             };
@@ -1935,10 +1963,14 @@ export interface operations {
         parameters: {
             query?: {
                 format?: components["parameters"]["Format"];
-                /** @description How many minutes back, up to 30 days. */
+                /** @description How many minutes back, up to 30 days; instead of start and end. */
                 minutes?: components["parameters"]["Minutes"];
+                /** @description After; RFC 3339, or a duration back from now such as -1h, at most 43,200 minutes before end. Without it, an hour before end. */
+                start?: components["parameters"]["SampleStart"];
+                /** @description Up to and including; as start, not in the future. Without it, now. What is less than a minute ahead, as clocks differ, counts as now. */
+                end?: components["parameters"]["SampleEnd"];
                 /** @description One host of several. Without it, percentages are means over the hosts and the rest are sums. */
-                instance?: string;
+                instance?: components["parameters"]["Instance"];
             };
             header?: never;
             path?: never;
@@ -1963,8 +1995,12 @@ export interface operations {
         parameters: {
             query?: {
                 format?: components["parameters"]["Format"];
-                /** @description How many minutes back, up to 30 days. */
+                /** @description How many minutes back, up to 30 days; instead of start and end. */
                 minutes?: components["parameters"]["Minutes"];
+                /** @description After; RFC 3339, or a duration back from now such as -1h, at most 43,200 minutes before end. Without it, an hour before end. */
+                start?: components["parameters"]["SampleStart"];
+                /** @description Up to and including; as start, not in the future. Without it, now. What is less than a minute ahead, as clocks differ, counts as now. */
+                end?: components["parameters"]["SampleEnd"];
             };
             header?: never;
             path?: never;
@@ -1989,8 +2025,12 @@ export interface operations {
         parameters: {
             query?: {
                 format?: components["parameters"]["Format"];
-                /** @description How many minutes back, up to 30 days. */
+                /** @description How many minutes back, up to 30 days; instead of start and end. */
                 minutes?: components["parameters"]["Minutes"];
+                /** @description After; RFC 3339, or a duration back from now such as -1h, at most 43,200 minutes before end. Without it, an hour before end. */
+                start?: components["parameters"]["SampleStart"];
+                /** @description Up to and including; as start, not in the future. Without it, now. What is less than a minute ahead, as clocks differ, counts as now. */
+                end?: components["parameters"]["SampleEnd"];
             };
             header?: never;
             path?: never;
