@@ -23,7 +23,12 @@ func TestManagerTellsHowItWentOnEachChannel(t *testing.T) {
 		start := stamp(time.Now())
 		store, mail := newMemStore(), &receiver{}
 		broken := errors.New("server is busy")
-		mail.answer = func(Notification) (Result, error) { return Result{Retry: true}, broken }
+		answer := func(err error) {
+			mail.mu.Lock()
+			defer mail.mu.Unlock()
+			mail.answer = func(Notification) (Result, error) { return Result{Retry: true}, err }
+		}
+		answer(broken)
 		routing := Routing{
 			Policy:    Policy{Channels: []string{"mail"}, SendResolved: true},
 			Notifiers: map[string]Notifier{"mail": mail, "idle": &receiver{}},
@@ -35,7 +40,7 @@ func TestManagerTellsHowItWentOnEachChannel(t *testing.T) {
 		failed := start.Add(time.Second)
 		expectChannels(t, "failing", m, map[string]ChannelState{"mail": {LastFailed: failed, LastError: "server is busy"}, "idle": {}})
 
-		broken = nil
+		answer(nil)
 		elapse(2 * time.Second) // The third attempt comes 3 s after the first.
 		want := ChannelState{LastAccepted: start.Add(3 * time.Second), LastFailed: failed, LastError: "server is busy"}
 		expectChannels(t, "recovered", m, map[string]ChannelState{"mail": want, "idle": {}})
@@ -45,6 +50,7 @@ func TestManagerTellsHowItWentOnEachChannel(t *testing.T) {
 		expectChannels(t, "started anew", again, map[string]ChannelState{"mail": want, "idle": {}})
 
 		broken = errors.New("no such user")
+		answer(broken)
 		elapse(time.Minute)
 		if _, err := m.Test(t.Context(), "mail"); !errors.Is(err, broken) {
 			t.Errorf("the test says %v", err)

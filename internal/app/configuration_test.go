@@ -78,49 +78,46 @@ func TestConfigurationIsWhatIsPrinted(t *testing.T) {
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cfg, loaded, err := Load(settings.Input{
-		Command: CommandServe, File: file, Environ: []string{"ALERT_COOLDOWN_PERIOD=60", "LLMWATCH_SERVER_ALLOWED_ORIGINS=http://a.example,http://b.example"},
-		Flags: map[string][]string{"server.listen": {"127.0.0.1:0"}, "server.data_dir": {t.TempDir()}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := NewServe(*cfg, silent)
-	base := serving(t, a, err)
-	if _, err := a.Reload(t.Context()); err != nil { // It waits until everything runs.
-		t.Fatal(err)
-	}
-	printed, err := loaded.Print(CommandServe)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var document yaml.Node
-	if err := yaml.Unmarshal([]byte(printed), &document); err != nil {
-		t.Fatal(err)
-	}
-	schema := Settings(CommandServe)
-	want := printedSettings(t, schema, document.Content[0], "")
-	var got []string
-	all, body := configured(t, base)
-	if strings.Contains(body, canary) {
-		t.Errorf("it tells a secret: %s", body)
-	}
-	for _, s := range all {
-		got = append(got, s.Key+" = "+s.Value+" # "+s.Origin)
-		known := schema.Setting(s.Key)
-		if s.Default != schema.Default(known) || s.Reload != known.Reload || s.Secret != known.Secret || s.Description != known.Help || s.Pending != nil {
-			t.Errorf("%+v is not what the settings say", s)
+	for _, command := range []string{CommandServe, CommandBridge, CommandExporter} {
+		cfg, loaded, err := Load(settings.Input{
+			Command: command, File: file, Environ: []string{"ALERT_COOLDOWN_PERIOD=60", "LLMWATCH_SERVER_ALLOWED_ORIGINS=http://a.example,http://b.example"},
+			Flags: map[string][]string{"server.listen": {"127.0.0.1:0"}, "prometheus.url": {"http://ada:" + canary + "@127.0.0.1:9090"}},
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	if !slices.Equal(got, want) {
-		t.Errorf("in force is\n%s\nand --print-config says\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
-	}
-	for _, line := range []string{
-		"alerts.check_interval = 30s # " + file + ":2", "alerts.default_cooldown = 1m # ALERT_COOLDOWN_PERIOD",
-		"server.listen = 127.0.0.1:0 # --listen", "notifications.webhook.headers = <secret> # " + file + ":8", "logging.level = INFO # default",
-	} {
-		if !slices.Contains(got, line) {
-			t.Errorf("there is no %q", line)
+		printed, err := loaded.Print(command)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var document yaml.Node
+		if err := yaml.Unmarshal([]byte(printed), &document); err != nil {
+			t.Fatal(err)
+		}
+		schema := Settings(command)
+		want := printedSettings(t, schema, document.Content[0], "")
+		var got []string
+		for _, s := range newReloader(cfg, silent).configuration() {
+			got = append(got, s.Key+" = "+s.Value+" # "+s.Origin)
+			known := schema.Setting(s.Key)
+			if s.Default != schema.Default(known) || s.Reload != known.Reload || s.Secret != known.Secret || s.Description != known.Help || s.Pending != nil {
+				t.Errorf("%s: %+v is not what the settings say", command, s)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: in force is\n%s\nand --print-config says\n%s", command, strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
+		for line, here := range map[string]bool{
+			"server.listen = 127.0.0.1:0 # --listen": true, "logging.level = INFO # default": true,
+			"server.allowed_origins = http://a.example, http://b.example # LLMWATCH_SERVER_ALLOWED_ORIGINS": true,
+			"alerts.check_interval = 30s # " + file + ":2":                                                  command != CommandExporter,
+			"alerts.default_cooldown = 1m # ALERT_COOLDOWN_PERIOD":                                          command != CommandExporter,
+			"notifications.webhook.headers = <secret> # " + file + ":8":                                     command != CommandExporter,
+			"prometheus.url = http://<secret>@127.0.0.1:9090 # --prometheus-url":                            command == CommandBridge,
+		} {
+			if slices.Contains(got, line) != here {
+				t.Errorf("%s: that there is a line %q is %v", command, line, !here)
+			}
 		}
 	}
 }

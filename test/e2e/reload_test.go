@@ -83,6 +83,21 @@ func TestReloadChangesRulesAndReceivers(t *testing.T) {
 	if got := health(); !strings.HasPrefix(got, "healthy") {
 		t.Errorf("health is %s", got)
 	}
+	var inForce struct {
+		Data []struct{ Key, Value, Origin string }
+	}
+	r.get("/configuration", &inForce)
+	for key, want := range map[string]string{
+		"metrics.collection_interval": "1s " + config + ":2", "notifications.webhook.url": "<secret> " + config + ":9", "alerts.default_cooldown": "30m default",
+	} {
+		found := false
+		for _, s := range inForce.Data {
+			found = found || s.Key == key && s.Value+" "+s.Origin == want
+		}
+		if !found {
+			t.Errorf("%s is not %s in %+v", key, want, inForce.Data)
+		}
+	}
 	for _, d := range first.all() {
 		if d.alert == "after" {
 			t.Error("the first receiver was told of what began after the change")
