@@ -116,21 +116,6 @@ it("dragging across the histogram narrows the range", async () => {
   await context.close();
 });
 
-it("thousands of entries are one list, of which little is drawn", async () => {
-  const { page, context } = await open(browser);
-  await page.goto(`${server.url}/logs?range=1h&logger=api.requests,jobs.finetuning`);
-  await entries(page).first().waitFor();
-  for (let i = 0; i < 80 && (await page.getByText("All 5,000 entries.").count()) === 0; i++) {
-    await page.evaluate(() => window.scrollTo(0, document.body.scrollHeight));
-    await page.waitForTimeout(100);
-  }
-  await page.getByText("All 5,000 entries.").waitFor();
-  expect(await entries(page).count()).toBeLessThan(120);
-  await page.evaluate(() => window.scrollTo(0, document.body.scrollHeight));
-  await expect.poll(() => entries(page).last().locator(".message").textContent()).toBe("Step 4999 done");
-  await context.close();
-});
-
 it("following shows new entries on top within 3 s", async () => {
   const { page, context } = await open(browser);
   await page.goto(`${server.url}/logs?range=1h&text=brandnew`);

@@ -6,9 +6,13 @@ import type { Entry } from "../data/logs";
 interface Tail {
   /** The newest first. */
   entries: Entry[];
+  /** How many came, those no longer kept included. */
+  arrived: number;
   dropped: number;
   state: "waiting" | "open";
 }
+
+const nothing: Tail = { entries: [], arrived: 0, dropped: 0, state: "waiting" };
 
 /** As many entries are kept; older ones are found by searching. */
 const most = 5000;
@@ -17,9 +21,9 @@ const round = 200;
 
 /** Follows the entries that fit. The browser itself comes back after a break, with the id of what it has. */
 export function useTail(filters: Record<string, string>): Tail {
-  const [tail, setTail] = useState<Tail>({ entries: [], dropped: 0, state: "waiting" });
+  const [tail, setTail] = useState<Tail>(nothing);
   useEffect(() => {
-    setTail({ entries: [], dropped: 0, state: "waiting" });
+    setTail(nothing);
     const source = new EventSource(withQuery(rest("/logs/tail"), { ...filters, start: "-1m" }));
     let arrived: Entry[] = [];
     const seen = new Set<string>();
@@ -27,7 +31,11 @@ export function useTail(filters: Record<string, string>): Tail {
       if (arrived.length === 0) return;
       const fresh = arrived.reverse();
       arrived = [];
-      setTail((t) => ({ ...t, entries: [...fresh, ...t.entries].slice(0, most) }));
+      setTail((t) => ({
+        ...t,
+        entries: [...fresh, ...t.entries].slice(0, most),
+        arrived: t.arrived + fresh.length,
+      }));
     }, round);
     source.onopen = () => setTail((t) => ({ ...t, state: "open" }));
     source.onerror = () => setTail((t) => ({ ...t, state: "waiting" }));
