@@ -73,6 +73,7 @@ it("entries are REST's, and filters are in the address", async () => {
     .toEqual(new Set(["api.requests"]));
   await page.getByLabel("Message matches").fill("(");
   await page.getByText("Could not load log entries.").waitFor();
+  expect(await page.getByRole("alert").count()).toBe(1);
   expect(problems.filter((p) => !p.includes("400"))).toEqual([]);
   await context.close();
 });
@@ -113,6 +114,58 @@ it("dragging across the histogram narrows the range", async () => {
   expect(span).toBeLessThan(1900);
   await page.goBack();
   await page.waitForURL(/range=1h$/);
+  await context.close();
+});
+
+it("the histogram counts what fits the filters, as REST does, and dragging keeps them", async () => {
+  interface Counts {
+    data: { total_entries: number; by_level: Record<string, number> };
+  }
+  const { page, context, problems } = await open(browser);
+  const chip = (level: string) => page.locator(`.level.${level} b`).textContent();
+  const sums = async () => {
+    const rows = await page.locator(".logs-overall tbody tr").allInnerTexts();
+    const cells = rows.map((row) => row.split("\t").slice(1).map(Number));
+    return { rows: rows.length, all: cells.flat().reduce((n, c) => n + c, 0) };
+  };
+  for (const filters of ["text=CUDA", "logger=api.requests", "pattern=^Step%20.0%20", "request_id=req-7"]) {
+    await page.goto(`${server.url}/logs?range=1h&${filters}`);
+    const { data } = await server.rest<Counts>(`/logs/statistics?hours=1&${filters}`);
+    expect(data.total_entries).toBeGreaterThan(0);
+    await page.getByRole("button", { name: "Entries over time as a table" }).click();
+    await expect.poll(async () => (await sums()).all).toBe(data.total_entries);
+    for (const level of ["ERROR", "WARNING", "INFO"])
+      expect(await chip(level)).toBe(data.by_level[level]?.toLocaleString("en-US"));
+  }
+  await page.goto(`${server.url}/logs?range=1h&logger=api.requests&level=ERROR`);
+  const { data } = await server.rest<Counts>("/logs/statistics?hours=1&logger=api.requests&level=ERROR");
+  await page.getByText(`${data.total_entries} entries fit`).waitFor();
+  // What a level would add stays in sight.
+  expect(Number(await chip("WARNING"))).toBeGreaterThan(0);
+
+  const box = await page.locator(".histogram svg[role='img']").boundingBox();
+  if (!box) throw new Error("there is no histogram");
+  await page.mouse.move(box.x + box.width * 0.9, box.y + 20);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width * 0.96, box.y + 20, { steps: 4 });
+  await page.mouse.up();
+  await page.waitForURL(/logger=api.requests&level=ERROR.*from=.*to=/);
+  const params = new URL(page.url()).searchParams;
+  const narrowed = await server.rest<Counts>(
+    `/logs/statistics?start=${params.get("from")}&end=${params.get("to")}&logger=api.requests&level=ERROR`,
+  );
+  const { total_entries: fewer } = narrowed.data;
+  expect(fewer).toBeGreaterThan(0);
+  expect(fewer).toBeLessThan(data.total_entries);
+  await page.getByText(`${fewer} entries fit`).waitFor();
+  await page.getByText(`All ${fewer} entries.`).waitFor();
+  await page.getByRole("button", { name: "Entries over time as a table" }).click();
+  const wide = await sums();
+  expect(wide.all).toBe(fewer);
+  await page.setViewportSize({ width: 390, height: 844 });
+  await expect.poll(async () => (await sums()).rows).toBeLessThan(wide.rows / 2);
+  expect((await sums()).all).toBe(fewer);
+  expect(problems).toEqual([]);
   await context.close();
 });
 

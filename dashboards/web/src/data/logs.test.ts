@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { barsOf, chosenLevels, filterFor, filtersOf, questionOf, toggled } from "./logs";
+import { barsOf, chosenLevels, filterFor, filtersOf, isCheap, questionOf, toggled } from "./logs";
 
 describe("filters", () => {
   it("are read from the address, and nothing else is", () => {
@@ -39,15 +39,24 @@ describe("levels", () => {
 
 describe("bars", () => {
   const at = (s: number) => new Date(s * 1000).toISOString();
-  const histogram = [0, 60, 120].map((s) => ({
+  const histogram = [36, 60, 120].map((s) => ({
     timestamp: at(s),
     by_level: { CRITICAL: 0, ERROR: 1, WARNING: 0, INFO: s, DEBUG: 0 },
   }));
 
-  it("lie within the range and count the chosen levels", () => {
-    expect(barsOf(histogram, new Set(["ERROR"]), { from: 70, to: 130 })).toEqual([
-      { from: 60, to: 120, counts: [{ level: "ERROR", count: 1 }], total: 1 },
-      { from: 120, to: 180, counts: [{ level: "ERROR", count: 1 }], total: 1 },
+  it("count the chosen levels, from bound to bound, where the bounds are not round either", () => {
+    const counts = [{ level: "ERROR", count: 1 }];
+    expect(barsOf(histogram, new Set(["ERROR"]), 130)).toEqual([
+      { from: 36, to: 60, counts, total: 1 },
+      { from: 60, to: 120, counts, total: 1 },
+      { from: 120, to: 130, counts, total: 1 },
     ]);
+    expect(barsOf(histogram, new Set(["ERROR", "INFO"]), 130).map((b) => b.total)).toEqual([37, 61, 121]);
+  });
+
+  it("are counted again with each sample where that costs little", () => {
+    expect(isCheap({ level: "ERROR", logger: "api.*" })).toBe(true);
+    expect(isCheap({ level: "ERROR", text: "memory" })).toBe(false);
+    expect(isCheap({ "field.user": "ann" })).toBe(false);
   });
 });

@@ -71,21 +71,28 @@ export interface Bar {
   total: number;
 }
 
-/** The histogram as bars within a range, of the chosen levels. */
+/** The histogram as bars of the chosen levels; each ends where the next begins. */
 export function barsOf(
   histogram: Schemas["LogStatistics"]["histogram"],
   chosen: ReadonlySet<Level>,
-  within: { from: number; to: number },
+  end: number,
 ): Bar[] {
   const times = histogram.map((h) => Date.parse(h.timestamp) / 1000);
-  const width = (times[1] ?? within.to) - (times[0] ?? within.from);
-  return histogram.flatMap((h, i) => {
-    const from = times[i] ?? 0;
-    if (from + width <= within.from || from >= within.to) return [];
+  return histogram.map((h, i) => {
     const counts = levels
       .filter((level) => chosen.has(level))
       .map((level) => ({ level, count: h.by_level[level] ?? 0 }))
       .filter(({ count }) => count > 0);
-    return [{ from, to: from + width, counts, total: counts.reduce((n, c) => n + c.count, 0) }];
+    return {
+      from: times[i] ?? end,
+      to: times[i + 1] ?? end,
+      counts,
+      total: counts.reduce((n, c) => n + c.count, 0),
+    };
   });
 }
+
+/** Filters that the store answers from counts that it keeps; every other one reads the entries. */
+const counted = new Set(["level", "logger"]);
+
+export const isCheap = (filters: Record<string, string>) => Object.keys(filters).every((f) => counted.has(f));

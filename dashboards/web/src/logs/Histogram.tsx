@@ -1,16 +1,11 @@
 import { useRef, useState } from "react";
 import { Icon } from "../components/Icon";
-import type { Schemas } from "../data/api";
 import { moment } from "../data/format";
-import { type Bar, barsOf, type Level, levels } from "../data/logs";
-import { bounds, type Range } from "../data/range";
+import { type Bar, levels } from "../data/logs";
 
 interface Props {
-  histogram: Schemas["LogStatistics"]["histogram"];
-  chosen: ReadonlySet<Level>;
-  range: Range;
-  /** When the histogram was made, in seconds. */
-  at: number;
+  bars: readonly Bar[];
+  within: { from: number; to: number };
   onZoom: (from: number, to: number) => void;
 }
 
@@ -18,9 +13,7 @@ const width = 1000;
 const height = 64;
 
 /** Entries by time and level. Dragging across narrows the range. */
-export function Histogram({ histogram, chosen, range, at, onZoom }: Props) {
-  const within = bounds(range, at);
-  const bars = barsOf(histogram, chosen, within);
+export function Histogram({ bars, within, onZoom }: Props) {
   const [asTable, setAsTable] = useState(false);
   return (
     <div className="histogram">
@@ -39,15 +32,7 @@ export function Histogram({ histogram, chosen, range, at, onZoom }: Props) {
   );
 }
 
-function Bars({
-  bars,
-  within,
-  onZoom,
-}: {
-  bars: readonly Bar[];
-  within: { from: number; to: number };
-  onZoom: Props["onZoom"];
-}) {
+function Bars({ bars, within, onZoom }: Props) {
   const svg = useRef<SVGSVGElement>(null);
   const [drag, setDrag] = useState<{ from: number; to: number } | null>(null);
   const most = Math.max(1, ...bars.map((b) => b.total));

@@ -37,7 +37,7 @@ export default function Logs() {
       }
     >
       <Filters filters={filters} />
-      <Overall level={filters["level"]} />
+      <Overall filters={filters} />
       {following ? <Following filters={filters} /> : <Found question={question} />}
     </View>
   );
