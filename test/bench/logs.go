@@ -202,6 +202,8 @@ func (b *bench) logQueries(ctx context.Context, p *process, lines *logLines, pee
 		{"rare regex over all", "/search?limit=100&pattern=" + url.QueryEscape(`no such (thing|word) \d+`), 75, "SELECT line FROM logs WHERE message REGEXP ? ORDER BY time DESC LIMIT 100", []any{`no such (thing|word) \d+`}},
 		{"one request id", "/search?request_id=" + lines.requestID, 3, "SELECT line FROM logs WHERE request_id = ? ORDER BY time DESC LIMIT 100", []any{lines.requestID}},
 		{"counts by level and logger", "/statistics?hours=720", 4, "SELECT level, logger, count(*) FROM logs WHERE time >= 0 GROUP BY level, logger", nil},
+		{"counts of a level", "/statistics?hours=720&level=ERROR", 4, "SELECT logger, count(*) FROM logs WHERE level = 'ERROR' GROUP BY logger", nil},
+		{"counts of a rare regex", "/statistics?hours=720&pattern=" + url.QueryEscape(`no such (thing|word) \d+`), 75, "SELECT level, logger, count(*) FROM logs WHERE message REGEXP ? GROUP BY level, logger", []any{`no such (thing|word) \d+`}},
 	} {
 		ours, err := p.median(ctx, logs+q.path, requests)
 		if err != nil {

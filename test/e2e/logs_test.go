@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -108,6 +109,58 @@ func (s *crashClient) ship(base string) error {
 			s.acked[id] = true
 		}
 		s.waiting = ""
+	}
+}
+
+// TestStatisticsCountWhatASearchFinds asks both about the same lines, some in a block
+// and some not, and the command, too.
+func TestStatisticsCountWhatASearchFinds(t *testing.T) {
+	t.Parallel()
+	_, api := llmwatch(t, "bridge", "--prometheus-url", noMetrics, "--data-dir", t.TempDir())
+	const lines = 70_000 // A block and some more.
+	begin := time.Now().Add(-2 * time.Hour).Truncate(time.Second)
+	var body strings.Builder
+	for i := range lines {
+		fmt.Fprintf(&body, `{"timestamp":%q,"level":%q,"logger":"shop.%d","message":"order %d was %s","request_id":"req-%d","status":%d}`+"\n",
+			begin.Add(time.Duration(i)*100*time.Millisecond).UTC().Format(time.RFC3339Nano), []string{"INFO", "INFO", "WARNING", "ERROR"}[i%4],
+			i%3, i, []string{"sent", "lost"}[i/100%2], i%9000, 200+i%7*50)
+	}
+	if status, answer, err := post(api.base, body.String()); err != nil || status != http.StatusOK {
+		t.Fatal(status, answer, err)
+	}
+	at := func(after time.Duration) string { return begin.Add(after).UTC().Format(time.RFC3339) }
+	for _, query := range []string{
+		"logger=shop.1&level=ERROR&start=" + at(0) + "&end=" + at(10*time.Minute),
+		"request_id=req-17&logger=shop.*",
+		"pattern=order+.9+was&logger=shop.*",
+		"text=lost&field.status=400&level=WARNING,ERROR&start=" + at(6900*time.Second) + "&end=" + at(2*time.Hour),
+	} {
+		found := 0
+		for cursor := ""; ; {
+			var page struct {
+				Count int    `json:"count"`
+				Next  string `json:"next_cursor"`
+			}
+			if code := api.get("/logs/search?limit=1000&"+query+"&cursor="+cursor, &page); code != http.StatusOK {
+				t.Fatalf("%s answers %d", query, code)
+			}
+			found += page.Count
+			if cursor = page.Next; cursor == "" {
+				break
+			}
+		}
+		var counted struct {
+			Data struct {
+				Total int `json:"total_entries"`
+			} `json:"data"`
+		}
+		if code := api.get("/logs/statistics?buckets=7&"+query, &counted); code != http.StatusOK || counted.Data.Total != found || found == 0 {
+			t.Errorf("%s finds %d entries and counts %d (%d)", query, found, counted.Data.Total, code)
+		}
+	}
+	command := exec.CommandContext(t.Context(), binary, "logs", "stats", "--url", api.base, "--logger", "shop.*", "--text", "lost", "--end", at(100*time.Second))
+	if out, err := command.CombinedOutput(); err != nil || !strings.HasPrefix(string(out), "500 entries from ") {
+		t.Errorf("the command answers %s, %v", out, err)
 	}
 }
 
