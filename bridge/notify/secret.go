@@ -95,9 +95,20 @@ func URLSecrets(raw string) []string {
 			secrets = append(secrets, segment)
 		}
 	}
-	if password, ok := u.User.Password(); ok {
-		secrets = append(secrets, password, u.User.String())
+
+	return append(secrets, URLPassword(raw)...)
+}
+
+// URLPassword is the password in a URL, in the forms in which it is sent.
+func URLPassword(raw string) []string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return nil
+	}
+	password, ok := u.User.Password()
+	if !ok {
+		return nil
 	}
 
-	return secrets
+	return []string{password, u.User.Username() + ":" + password, u.User.String()}
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"llmwatch/bridge/alert"
+	"llmwatch/bridge/notify"
 	"llmwatch/bridge/ruleset"
 	"llmwatch/internal/engine"
 	"llmwatch/internal/outgoing"
@@ -225,13 +226,15 @@ func (f *ruleFolder) reload(ctx context.Context) error {
 		return fmt.Errorf("asking the metrics server to reload: %w", err)
 	}
 	defer resp.Body.Close()
-	const most = 1000
+	const most = 8 << 10 // Much less is shown, and no half of a secret.
 	words, err := io.ReadAll(io.LimitReader(resp.Body, most))
 	if err != nil {
 		return fmt.Errorf("asking the metrics server to reload: %w", err)
 	}
 	if resp.StatusCode != http.StatusOK {
-		return &refusedReload{resp.Status, strings.Join(strings.Fields(string(words)), " ")}
+		scrub := notify.NewScrubber(notify.URLPassword(f.reloadURL)...)
+
+		return &refusedReload{resp.Status, scrub.Text(string(words))}
 	}
 
 	return nil
