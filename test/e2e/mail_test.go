@@ -142,14 +142,12 @@ func certificate(t *testing.T) (cert tls.Certificate, caFile string) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, caFile
 }
 
-// mailing starts a mail server, and returns it with the variables that have mail
-// sent there.
-func mailing(t *testing.T) (took *mailServer, env []string) {
+// mailing starts a mail server, and returns the variables that have mail sent there.
+func mailing(t *testing.T, backend smtp.Backend) (env []string) {
 	t.Helper()
 
 	cert, caFile := certificate(t)
-	took = &mailServer{mails: make(chan received, 100)}
-	server := smtp.NewServer(took)
+	server := smtp.NewServer(backend)
 	server.Domain = "localhost"
 	server.TLSConfig = &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}
 	l, err := net.Listen("tcp", "localhost:0")
@@ -165,7 +163,7 @@ func mailing(t *testing.T) (took *mailServer, env []string) {
 		}
 	})
 
-	return took, []string{
+	return []string{
 		"ENABLE_EMAIL_ALERTS=true", "SMTP_SERVER=localhost", fmt.Sprintf("SMTP_PORT=%d", l.Addr().(*net.TCPAddr).Port),
 		"SMTP_CA_FILE=" + caFile, "SMTP_USERNAME=" + mailUser, "SMTP_PASSWORD=" + mailPassword,
 		"ALERT_FROM_EMAIL=llmwatch <alerts@example.com>", "ALERT_TO_EMAILS=admin@example.com,ops@example.com",
@@ -174,7 +172,8 @@ func mailing(t *testing.T) (took *mailServer, env []string) {
 
 func TestMailOverSTARTTLS(t *testing.T) {
 	t.Parallel()
-	took, env := mailing(t)
+	took := &mailServer{mails: make(chan received, 10)}
+	env := mailing(t, took)
 	p, r := llmwatchWith(t, env, "serve", "--data-dir", t.TempDir(), "--collection-interval", "1", "--check-interval", "1",
 		"--prometheus-config", rulesThatFire(t, "always_on"))
 	var got received

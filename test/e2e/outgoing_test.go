@@ -81,11 +81,10 @@ func TestCallersDoNotDirectRequests(t *testing.T) {
 	t.Cleanup(slack.Close)
 	heart := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { beats.Add(1) }))
 	t.Cleanup(heart.Close)
-	mails, env := mailing(t)
+	mails := &mailServer{mails: make(chan received, 100)}
 
 	s := secure(t)
-	s.env = env
-	s.env = append(s.env, "LLMWATCH_SECURITY_ACCESS_CONTROL_MANAGE_RULES=admin,operator", "ENABLE_SLACK_ALERTS=true", "SLACK_WEBHOOK_URL="+slack.URL,
+	s.env = append(mailing(t, mails), "LLMWATCH_SECURITY_ACCESS_CONTROL_MANAGE_RULES=admin,operator", "ENABLE_SLACK_ALERTS=true", "SLACK_WEBHOOK_URL="+slack.URL,
 		"LLMWATCH_NOTIFICATIONS_WEBHOOK_URL="+hook.url, "LLMWATCH_ALERTS_HEARTBEAT_URL="+heart.URL)
 	operator, ingest := s.token("operator"), s.token("ingest")
 	s.start("--collection-interval", "1", "--check-interval", "1")
