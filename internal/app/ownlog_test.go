@@ -114,6 +114,7 @@ func TestOwnLogThatCannotBeKeptIsShownAndNeverBlocks(t *testing.T) {
 		log := slog.New(own.handler)
 		log.Info("before")
 		time.Sleep(10 * ownEvery)
+		synctest.Wait()
 		if n := strings.Count(shown.String(), "no space left on device"); n != 1 {
 			t.Errorf("the failure is shown %d times", n)
 		}
@@ -123,6 +124,7 @@ func TestOwnLogThatCannotBeKeptIsShownAndNeverBlocks(t *testing.T) {
 		}
 		store.set(nil)
 		time.Sleep(2 * ownEvery)
+		synctest.Wait()
 		dropped := testutil.ToFloat64(own.dropped)
 		kept := store.all(t)
 		if kept[0]["message"] != "before" || len(kept)+int(dropped) != 1001 || dropped == 0 {
