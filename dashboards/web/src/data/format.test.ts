@@ -17,6 +17,16 @@ describe("show", () => {
     [3.456, "per second", "3.46/s"],
   ] as const)("%s as %s is %s", (x, unit, want) => expect(show(x, unit)).toBe(want));
 
+  it("writes numbers as Intl does", () => {
+    const sizes = [0, 0.00006, 0.5, 1, 12.5, 99.96, 100.25, 1234.5, 99_999.25, 1e6, 123_456_789.125, 1e15];
+    for (const x of sizes.flatMap((n) => [n, 0 - n])) {
+      const english = (least: number, most: number) =>
+        x.toLocaleString("en-US", { minimumFractionDigits: least, maximumFractionDigits: most });
+      expect(show(x, "number")).toBe(english(0, 4));
+      expect(show(x, "usd")).toBe(`$${english(2, x !== 0 && Math.abs(x) < 1 ? 4 : 2)}`);
+    }
+  });
+
   it("shows what is no number as a dash", () => {
     for (const x of [null, undefined, Number.NaN, Number.POSITIVE_INFINITY]) expect(show(x, "ms")).toBe("–");
   });

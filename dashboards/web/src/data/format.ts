@@ -19,8 +19,16 @@ function digits(x: number): number {
   return size >= 10 ? 1 : 2;
 }
 
-const plain = (x: number, most = digits(x)) =>
-  x.toLocaleString("en-US", { minimumFractionDigits: 0, maximumFractionDigits: most });
+/**
+ * What toLocaleString says in American English. The first question to Intl loads its tables, which takes longer than to
+ * draw a whole view.
+ */
+function plain(x: number, most = digits(x), least = 0): string {
+  let [whole = "", fraction = ""] = x.toFixed(most).split(".");
+  while (fraction.length > least && fraction.endsWith("0")) fraction = fraction.slice(0, -1);
+  whole = whole.replace(/\B(?=(\d{3})+$)/g, ",");
+  return fraction === "" ? whole : `${whole}.${fraction}`;
+}
 
 function scaled(x: number, base: number, names: readonly string[]): string {
   let i = 0;
@@ -53,7 +61,7 @@ export function show(x: number | null | undefined, unit: Unit): string {
     case "per second":
       return `${plain(x)}/s`;
     case "usd":
-      return `$${x.toLocaleString("en-US", { minimumFractionDigits: 2, maximumFractionDigits: x !== 0 && Math.abs(x) < 1 ? 4 : 2 })}`;
+      return `$${plain(x, x !== 0 && Math.abs(x) < 1 ? 4 : 2, 2)}`;
     case "number":
       return plain(x, 4);
   }

@@ -94,7 +94,9 @@ export function urgentFirst(alerts: readonly Schemas["Alert"][]): Schemas["Alert
   const held = (a: Schemas["Alert"]) => (a.status === "acknowledged" ? 1 : 0);
   return [...alerts].sort(
     (a, b) =>
-      held(a) - held(b) || weight[a.severity] - weight[b.severity] || b.fired_at.localeCompare(a.fired_at),
+      held(a) - held(b) ||
+      weight[a.severity] - weight[b.severity] ||
+      Number(b.fired_at > a.fired_at) - Number(b.fired_at < a.fired_at),
   );
 }
 
