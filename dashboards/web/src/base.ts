@@ -6,3 +6,6 @@ export const rest = (path: string) => `${base}/api/v1/monitoring${path}`;
 
 /** Addresses below the PromQL API of the embedded engine. */
 export const promql = (path: string) => `${base}/prometheus/api/v1${path}`;
+
+/** Whether the page was opened at its overview. */
+export const atOverview = location.pathname === `${base}/`;

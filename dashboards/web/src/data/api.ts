@@ -123,13 +123,25 @@ export function failure(status: number, answer: unknown): ApiError {
   return new ApiError("refused", message ?? `llmwatch answered with status ${status}`, status, code);
 }
 
+/** Answers on their way that nobody has read yet, by address. */
+const early = new Map<string, Promise<unknown>>();
+
+/** Asks for what will soon be read, before the code that reads it is there. */
+export function ahead(path: Readable) {
+  const answer = ask(rest(path), {});
+  answer.catch(() => {}); // Whoever reads it is told.
+  early.set(rest(path), answer);
+}
+
 /** Reads a documented path. */
 export async function get<P extends Readable>(
   path: P,
   options: { query?: Query; parts?: Record<string, string>; signal?: AbortSignal | undefined } = {},
 ): Promise<Answer<P, "get">> {
   const url = withQuery(rest(fill(path, options.parts ?? {})), options.query);
-  return (await ask(url, { signal: options.signal })) as Answer<P, "get">;
+  const asked = early.get(url);
+  early.delete(url);
+  return (await (asked ?? ask(url, { signal: options.signal }))) as Answer<P, "get">;
 }
 
 /** Changes something at a documented path. */

@@ -29,15 +29,19 @@ export function sessionOf(answer: Schemas["Session"]): Session {
 
 const key = ["session"];
 
+export const sessionQuery = {
+  queryKey: key,
+  queryFn: ({ signal }: { signal: AbortSignal }) => get("/session", { signal }),
+  staleTime: Number.POSITIVE_INFINITY,
+  // Who was refused before the page was drawn is not asked for again as it is.
+  retryOnMount: false,
+};
+
 /** Whether somebody must log in first, and else who is there. Any answer of 401 leads back to the login. */
 export function useWho(): { session: Session; login: boolean } {
   const client = useQueryClient();
   const [out, setOut] = useState(false);
-  const { data, error } = useQuery({
-    queryKey: key,
-    queryFn: ({ signal }) => get("/session", { signal }),
-    staleTime: Number.POSITIVE_INFINITY,
-  });
+  const { data, error } = useQuery(sessionQuery);
   useEffect(() => onLoggedOut(() => setOut(true)), []);
   useEffect(() => {
     setCsrf(data?.data.csrf_token ?? "");
