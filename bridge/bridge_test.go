@@ -420,6 +420,8 @@ func TestParametersReachMetrics(t *testing.T) {
 		"/metrics/api?minutes=5":                   {Window: 5 * time.Minute, At: noon},
 		"/metrics/summary":                         {Window: 24 * time.Hour, At: noon},
 		"/metrics/summary?hours=720":               {Window: 720 * time.Hour, At: noon},
+		"/metrics/summary?start=-90m&end=-1h":      {Window: 30 * time.Minute, At: noon.Add(-time.Hour)},
+		"/metrics/summary?end=-1h":                 {Window: 24 * time.Hour, At: noon.Add(-time.Hour)},
 	} {
 		got = question{}
 		if code := b.get(path, nil); code != http.StatusOK || got != want {

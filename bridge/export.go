@@ -172,7 +172,7 @@ func harmless(text string) string {
 
 // exportSamples answers with what was measured in a period.
 func exportSamples[T any](s *server, w http.ResponseWriter, r *http.Request, kind string, ask question[T]) error {
-	p, err := metricPeriods.read(r.URL.Query(), s.Now())
+	p, err := samplePeriods.read(r.URL.Query(), s.Now())
 	if err != nil {
 		return err
 	}

@@ -60,7 +60,7 @@ type sample interface{ At() time.Time }
 func samples[T sample](s *server, w http.ResponseWriter, r *http.Request, ask question[T],
 	more func(ctx context.Context, p period, l *list) error,
 ) error {
-	p, err := metricPeriods.read(r.URL.Query(), s.Now())
+	p, err := samplePeriods.read(r.URL.Query(), s.Now())
 	if err != nil {
 		return err
 	}
@@ -97,13 +97,13 @@ func (s *server) freshnessOf(p period, newest time.Time) time.Duration {
 }
 
 func (s *server) summary(w http.ResponseWriter, r *http.Request) error {
-	hours, err := wholeNumber(r.URL.Query(), "hours", 24, 1, maxHours)
+	p, err := summaryPeriods.read(r.URL.Query(), s.Now())
 	if err != nil {
 		return err
 	}
 
 	return s.cached(w, r, func(ctx context.Context) (answer, error) {
-		summary, err := s.Metrics.Summary(ctx, s.Now(), time.Duration(hours)*time.Hour)
+		summary, err := s.Metrics.Summary(ctx, p.end, p.length())
 		if err != nil {
 			return answer{}, err
 		}
@@ -112,7 +112,10 @@ func (s *server) summary(w http.ResponseWriter, r *http.Request) error {
 			fresh = 0
 		}
 
-		return render(single{Success: true, Data: summary}, fresh)
+		return render(struct {
+			single
+			bounds
+		}{single{Success: true, Data: summary}, p.bounds()}, fresh)
 	})
 }
 

@@ -94,8 +94,9 @@ type periods struct {
 }
 
 var (
-	logPeriods    = periods{name: "hours", unit: time.Hour, fallback: 24, most: maxHours}
-	metricPeriods = periods{name: "minutes", unit: time.Minute, fallback: 60, most: maxMinutes, measured: true}
+	logPeriods     = periods{name: "hours", unit: time.Hour, fallback: 24, most: maxHours}
+	samplePeriods  = periods{name: "minutes", unit: time.Minute, fallback: 60, most: maxMinutes, measured: true}
+	summaryPeriods = periods{name: "hours", unit: time.Hour, fallback: 24, most: maxHours, measured: true}
 )
 
 // maxAhead is by how much an end may be in the future that is taken for now, and a

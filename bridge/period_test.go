@@ -147,6 +147,36 @@ func TestExportsHaveTheRowsOfTheAnswers(t *testing.T) {
 	}
 }
 
+func TestSummariesSayWhichTimeTheyAreAbout(t *testing.T) {
+	b, _ := periodBench(t)
+	for query, want := range map[string]string{
+		"":                    "24  ",
+		"hours=2":             "2  ",
+		"start=-90m&end=-15m": "1.25 10:30:00.000 11:45:00.000",
+		"start=-720h":         "720 12:00:00.000 12:00:00.000",
+	} {
+		var answer struct {
+			Data struct {
+				Hours float64 `json:"time_period_hours"`
+			} `json:"data"`
+			Start, End string
+		}
+		if code := b.get("/metrics/summary?"+query, &answer); code != http.StatusOK || fmt.Sprint(answer.Data.Hours, " ", timeOfDay(answer.Start), " ", timeOfDay(answer.End)) != want {
+			t.Errorf("%s answers %d %+v, want %s", query, code, answer, want)
+		}
+	}
+	for query, want := range map[string]string{
+		"hours=2&start=-1h":        `hours and start or end exclude each other; give one or the other`,
+		"start=-31d":               `start and end must be at most 720 hours apart, got 744`,
+		"end=2026-11-23T13:00:00Z": `end must not be in the future, got "2026-11-23T13:00:00Z"; here it is 2026-11-23T12:00:00Z`,
+	} {
+		var answer struct{ Error Error }
+		if code := b.get("/metrics/summary?"+query, &answer); code != http.StatusBadRequest || answer.Error.Message != want {
+			t.Errorf("%s answers %d %q, want %q", query, code, answer.Error.Message, want)
+		}
+	}
+}
+
 // TestAnswersAboutThePastAreKeptForAnInterval asks at noon, when the newest sample
 // is of noon, too, and waits.
 func TestAnswersAboutThePastAreKeptForAnInterval(t *testing.T) {

@@ -94,6 +94,11 @@ func TestSevenDaysOfHistory(t *testing.T) {
 		}
 	}
 
+	r.get("/metrics/summary?"+bounds, &s)
+	if got, want := s.Data.API.Total, fixture.Routes*len(fixture.Codes)*int(10*time.Minute/fixture.Interval); got != want {
+		t.Errorf("ten minutes of three days ago had %d requests, want exactly %d", got, want)
+	}
+
 	r.get("/metrics/api?minutes=10", &api)
 	if want := fixture.Routes * len(fixture.Codes) * 10; api.Count < want {
 		t.Errorf("ten minutes have %d elements, want at least %d", api.Count, want)

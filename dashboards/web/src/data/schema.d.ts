@@ -1158,7 +1158,7 @@ export interface components {
         Format: "csv" | "json";
         /** @description How many minutes back, up to 30 days; instead of start and end. */
         Minutes: number;
-        /** @description After; RFC 3339, or a duration back from now such as -1h, at most 43,200 minutes before end. Without it, an hour before end. */
+        /** @description After; RFC 3339, or a duration back from now such as -1h, at most 30 days before end. Without it, the default length before end. */
         SampleStart: string;
         /** @description Up to and including; as start, not in the future. Without it, now. What is less than a minute ahead, as clocks differ, counts as now. */
         SampleEnd: string;
@@ -1351,7 +1351,7 @@ export interface operations {
             query?: {
                 /** @description How many minutes back, up to 30 days; instead of start and end. */
                 minutes?: components["parameters"]["Minutes"];
-                /** @description After; RFC 3339, or a duration back from now such as -1h, at most 43,200 minutes before end. Without it, an hour before end. */
+                /** @description After; RFC 3339, or a duration back from now such as -1h, at most 30 days before end. Without it, the default length before end. */
                 start?: components["parameters"]["SampleStart"];
                 /** @description Up to and including; as start, not in the future. Without it, now. What is less than a minute ahead, as clocks differ, counts as now. */
                 end?: components["parameters"]["SampleEnd"];
@@ -1390,7 +1390,7 @@ export interface operations {
             query?: {
                 /** @description How many minutes back, up to 30 days; instead of start and end. */
                 minutes?: components["parameters"]["Minutes"];
-                /** @description After; RFC 3339, or a duration back from now such as -1h, at most 43,200 minutes before end. Without it, an hour before end. */
+                /** @description After; RFC 3339, or a duration back from now such as -1h, at most 30 days before end. Without it, the default length before end. */
                 start?: components["parameters"]["SampleStart"];
                 /** @description Up to and including; as start, not in the future. Without it, now. What is less than a minute ahead, as clocks differ, counts as now. */
                 end?: components["parameters"]["SampleEnd"];
@@ -1460,7 +1460,7 @@ export interface operations {
             query?: {
                 /** @description How many minutes back, up to 30 days; instead of start and end. */
                 minutes?: components["parameters"]["Minutes"];
-                /** @description After; RFC 3339, or a duration back from now such as -1h, at most 43,200 minutes before end. Without it, an hour before end. */
+                /** @description After; RFC 3339, or a duration back from now such as -1h, at most 30 days before end. Without it, the default length before end. */
                 start?: components["parameters"]["SampleStart"];
                 /** @description Up to and including; as start, not in the future. Without it, now. What is less than a minute ahead, as clocks differ, counts as now. */
                 end?: components["parameters"]["SampleEnd"];
@@ -1528,8 +1528,12 @@ export interface operations {
     getMetricsSummary: {
         parameters: {
             query?: {
-                /** @description How many hours back, up to 30 days. */
+                /** @description How many hours back, up to 30 days; instead of start and end. */
                 hours?: number;
+                /** @description After; RFC 3339, or a duration back from now such as -1h, at most 30 days before end. Without it, the default length before end. */
+                start?: components["parameters"]["SampleStart"];
+                /** @description Up to and including; as start, not in the future. Without it, now. What is less than a minute ahead, as clocks differ, counts as now. */
+                end?: components["parameters"]["SampleEnd"];
             };
             header?: never;
             path?: never;
@@ -1537,7 +1541,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The summary. */
+            /** @description The summary; with start and end where one of them was asked for. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1546,6 +1550,8 @@ export interface operations {
                     "application/json": {
                         success: components["schemas"]["True"];
                         data: components["schemas"]["Summary"];
+                        start?: components["schemas"]["Timestamp"];
+                        end?: components["schemas"]["Timestamp"];
                     };
                 };
             };
@@ -1965,7 +1971,7 @@ export interface operations {
                 format?: components["parameters"]["Format"];
                 /** @description How many minutes back, up to 30 days; instead of start and end. */
                 minutes?: components["parameters"]["Minutes"];
-                /** @description After; RFC 3339, or a duration back from now such as -1h, at most 43,200 minutes before end. Without it, an hour before end. */
+                /** @description After; RFC 3339, or a duration back from now such as -1h, at most 30 days before end. Without it, the default length before end. */
                 start?: components["parameters"]["SampleStart"];
                 /** @description Up to and including; as start, not in the future. Without it, now. What is less than a minute ahead, as clocks differ, counts as now. */
                 end?: components["parameters"]["SampleEnd"];
@@ -1997,7 +2003,7 @@ export interface operations {
                 format?: components["parameters"]["Format"];
                 /** @description How many minutes back, up to 30 days; instead of start and end. */
                 minutes?: components["parameters"]["Minutes"];
-                /** @description After; RFC 3339, or a duration back from now such as -1h, at most 43,200 minutes before end. Without it, an hour before end. */
+                /** @description After; RFC 3339, or a duration back from now such as -1h, at most 30 days before end. Without it, the default length before end. */
                 start?: components["parameters"]["SampleStart"];
                 /** @description Up to and including; as start, not in the future. Without it, now. What is less than a minute ahead, as clocks differ, counts as now. */
                 end?: components["parameters"]["SampleEnd"];
@@ -2027,7 +2033,7 @@ export interface operations {
                 format?: components["parameters"]["Format"];
                 /** @description How many minutes back, up to 30 days; instead of start and end. */
                 minutes?: components["parameters"]["Minutes"];
-                /** @description After; RFC 3339, or a duration back from now such as -1h, at most 43,200 minutes before end. Without it, an hour before end. */
+                /** @description After; RFC 3339, or a duration back from now such as -1h, at most 30 days before end. Without it, the default length before end. */
                 start?: components["parameters"]["SampleStart"];
                 /** @description Up to and including; as start, not in the future. Without it, now. What is less than a minute ahead, as clocks differ, counts as now. */
                 end?: components["parameters"]["SampleEnd"];
