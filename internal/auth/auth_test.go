@@ -353,6 +353,7 @@ func TestHold(t *testing.T) {
 	g := guardOf(s)
 	addUser(t, s, "ada", Operator)
 	makeToken(t, s, "ci", Viewer, time.Time{})
+	makeToken(t, s, "wall", Viewer, time.Time{})
 	session, err := g.Login(t.Context(), "ada", password, "192.0.2.1:1")
 	if err != nil {
 		t.Fatal(err)
@@ -372,6 +373,7 @@ func TestHold(t *testing.T) {
 		return ctx
 	}
 	byToken := held(Principal{Kind: KindToken, key: []byte(token[0].ID)}, nil)
+	byOtherToken := held(Principal{Kind: KindToken, key: []byte(token[1].ID)}, nil)
 	bySession := held(g.Authenticate(ask(t, http.MethodGet, "Cookie", CookieName+"="+session.Secret)))
 	byPassword := held(g.Authenticate(basic(t, "ada", password)))
 	ends := func(name string, ctx context.Context) {
@@ -386,7 +388,7 @@ func TestHold(t *testing.T) {
 		t.Fatal(err)
 	}
 	ends("the revoked token", byToken)
-	if bySession.Err() != nil || byPassword.Err() != nil {
+	if bySession.Err() != nil || byPassword.Err() != nil || byOtherToken.Err() != nil {
 		t.Error("others end too")
 	}
 	if err := other.SetRole(t.Context(), "ada", Scrape); err != nil {
@@ -394,6 +396,11 @@ func TestHold(t *testing.T) {
 	}
 	ends("the session without the right", bySession)
 	ends("the user without the right", byPassword)
+	if byOtherToken.Err() != nil {
+		t.Error("a change of one role ends others too")
+	}
+	g.SetPolicy(Policy{ReadMetrics: {Admin}})
+	ends("the role without the right", byOtherToken)
 }
 
 func TestPolicy(t *testing.T) {

@@ -135,4 +135,7 @@ func TestWhatIsEncryptedIsNowhereInTheClear(t *testing.T) {
 	if api.get("/logs/search?logger=shop", &found); found.Count != 50 {
 		t.Errorf("after the change %d entries are found", found.Count)
 	}
+	if _, alerts := api.raw(http.MethodGet, apiBase+"/alerts/history?name=planted", nil); !strings.Contains(string(alerts), inAlert) {
+		t.Errorf("after the change the alerts are %s", alerts)
+	}
 }
