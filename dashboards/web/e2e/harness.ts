@@ -17,16 +17,16 @@ export interface Server {
   stop: () => Promise<void>;
 }
 
-/** Starts llmwatch on a free port, or the given one, with a data directory of its own. */
+/** Starts llmwatch on a free port, or the given one, with a data directory of its own; as a bridge where asked to. */
 export async function serve(
   args: string[] = [],
-  { listen = "127.0.0.1:0", dir = "", env = {} as Record<string, string> } = {},
+  { command = "serve", listen = "127.0.0.1:0", dir = "", env = {} as Record<string, string> } = {},
 ): Promise<Server> {
   const data = dir || mkdtempSync(join(tmpdir(), "llmwatch-web-"));
   const server = spawn(
     binary,
     [
-      "serve",
+      command,
       ...["--listen", listen, "--data-dir", data, "--log-format", "json", "--log-level", "info"],
       ...["--collection-interval", "1s", "--check-interval", "1s"],
       ...args,

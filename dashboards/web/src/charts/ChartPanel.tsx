@@ -4,12 +4,12 @@ import { Panel as Box } from "../components/Panel";
 import { Ready } from "../components/Ready";
 import { useRange } from "../data/address";
 import { moment, show } from "../data/format";
-import { useAlertHistory } from "../data/queries";
+import { useAlertHistory, usePromServed } from "../data/queries";
 import { useSetting } from "../data/settings";
 import { Chart } from "./Chart";
 import { marksOf } from "./marks";
 import type { Panel } from "./panels";
-import { type Drawn, usePanel, usePromServed } from "./usePanel";
+import { type Drawn, usePanel } from "./usePanel";
 
 /** A chart with its frame: pin it, read it as a table, zoom the whole view with it. */
 export function ChartPanel({ panel }: { panel: Panel }) {
@@ -17,8 +17,8 @@ export function ChartPanel({ panel }: { panel: Panel }) {
   const asked = usePanel(panel, range);
   const [asTable, setAsTable] = useState(false);
   const marks = useMarks(panel.threshold?.rule);
-  const served = usePromServed();
-  if (!served && panel.series.every((s) => !s.rest)) return null;
+  const { served } = usePromServed();
+  if (served === false && panel.series.every((s) => !s.rest)) return null;
   return (
     <Box
       title={panel.title}

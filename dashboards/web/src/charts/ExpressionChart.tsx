@@ -8,7 +8,7 @@ import { useInterval } from "../data/queries";
 import { stepFor } from "../data/range";
 import { Chart } from "./Chart";
 import type { Mark } from "./marks";
-import { type Drawn, notePromAway } from "./usePanel";
+import type { Drawn } from "./usePanel";
 
 interface Props {
   label: string;
@@ -30,24 +30,18 @@ export function ExpressionChart({ label, expr, from, to, marks, like }: Props) {
   const step = stepFor({ from, to }, interval, 240);
   const asked = useQuery({
     queryKey: ["expression", left, step, from, to],
-    queryFn: async ({ signal }) => {
-      try {
-        return await query(
-          "query_range",
-          {
-            query: left,
-            // The steps end with the newest value.
-            start: String(from + ((to - from) % step)),
-            end: String(to),
-            step: String(step),
-          },
-          signal,
-        );
-      } catch (err) {
-        notePromAway(err);
-        throw err;
-      }
-    },
+    queryFn: ({ signal }) =>
+      query(
+        "query_range",
+        {
+          query: left,
+          // The steps end with the newest value.
+          start: String(from + ((to - from) % step)),
+          end: String(to),
+          step: String(step),
+        },
+        signal,
+      ),
     retry: false,
     placeholderData: (before) => before,
   });

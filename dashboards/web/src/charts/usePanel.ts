@@ -1,33 +1,15 @@
 /** The data of a chart: from REST where it has the answer, else from PromQL, else from whichever there is. */
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
-import { useMemo, useSyncExternalStore } from "react";
-import { ApiError, query } from "../data/api";
+import { useMemo } from "react";
+import { query } from "../data/api";
 import { type Columns, fromMatrices, fromRows, perSecond } from "../data/columns";
 import { intervalsOf } from "../data/endpoints";
-import { useApi, useApp, useInterval, useRefetch, useSystem } from "../data/queries";
+import { useApi, useApp, useInterval, usePromServed, useRefetch, useSystem } from "../data/queries";
 import { bounds, minutesBack, type Range, stepFor } from "../data/range";
 import type { Panel, PanelOf, Source } from "./panels";
 
 /** Up to here REST gives each sample; a longer range would be more samples than pixels. */
 const everySample = 6 * 3600;
-
-/** Whether PromQL is served here: assumed until an answer says otherwise. */
-let promServed = true;
-const watchers = new Set<() => void>();
-const watchProm = (watcher: () => void) => {
-  watchers.add(watcher);
-  return () => {
-    watchers.delete(watcher);
-  };
-};
-export const usePromServed = () => useSyncExternalStore(watchProm, () => promServed);
-
-/** Notes an answer that says that this llmwatch reads an external server and serves no PromQL itself. */
-export function notePromAway(err: unknown) {
-  if (!(err instanceof ApiError) || err.status !== 404 || !promServed) return;
-  promServed = false;
-  for (const watcher of watchers) watcher();
-}
 
 export interface Drawn {
   columns: Columns;
@@ -44,12 +26,14 @@ export const expand = (expr: string, step: number, interval: number) =>
     .replaceAll("$s", String(step));
 
 export function usePanel(panel: Panel, range: Range) {
-  const served = usePromServed();
+  const engine = usePromServed();
   const long = "last" in range ? range.last > everySample : Date.now() / 1000 - range.from > everySample;
-  const fromProm = served && (long || panel.source === "api" || panel.series.every((s) => !s.rest));
-  const prom = usePromPanel(panel, range, fromProm);
-  const rest = useRestPanel(panel, range, !fromProm);
-  return fromProm ? { data: prom.data, error: prom.error, refetch: prom.refetch as () => unknown } : rest;
+  const better = long || panel.source === "api" || panel.series.every((s) => !s.rest);
+  const prom = usePromPanel(panel, range, better && engine.served === true);
+  const rest = useRestPanel(panel, range, !better || engine.served === false);
+  if (!better || engine.served === false) return rest;
+  const { data, error, refetch } = engine.served ? prom : { ...engine, data: undefined };
+  return { data, error, refetch: refetch as () => unknown };
 }
 
 function usePromPanel(panel: Panel, range: Range, enabled: boolean) {
@@ -64,21 +48,16 @@ function usePromPanel(panel: Panel, range: Range, enabled: boolean) {
         end: String(Math.floor(to / step) * step),
         step: String(step),
       };
-      try {
-        const answers = await Promise.all(
-          panel.series.map((s) =>
-            query("query_range", { ...params, query: expand(s.prom, step, interval) }, signal),
-          ),
-        );
-        const columns = fromMatrices(
-          answers.map((a) => a[0] ?? { metric: {} }),
-          step,
-        );
-        return { columns, series: panel.series, from, to };
-      } catch (err) {
-        notePromAway(err);
-        throw err;
-      }
+      const answers = await Promise.all(
+        panel.series.map((s) =>
+          query("query_range", { ...params, query: expand(s.prom, step, interval) }, signal),
+        ),
+      );
+      const columns = fromMatrices(
+        answers.map((a) => a[0] ?? { metric: {} }),
+        step,
+      );
+      return { columns, series: panel.series, from, to };
     },
     refetchInterval: useRefetch(),
     placeholderData: keepPreviousData,

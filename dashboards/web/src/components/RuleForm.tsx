@@ -1,6 +1,6 @@
 import { useEffect, useState } from "react";
 import { ExpressionChart } from "../charts/ExpressionChart";
-import { usePromServed } from "../charts/usePanel";
+import { usePromServed } from "../data/queries";
 import { type Rule, type RuleFields, useSaveRule } from "../data/rules";
 import { explain } from "./Ready";
 import { Sheet } from "./Sheet";
@@ -129,12 +129,16 @@ function Text({ label, value, onChange, required = false, pattern, hint }: TextP
 }
 
 function Preview({ expr }: { expr: string }) {
-  const served = usePromServed();
+  const { served } = usePromServed();
   const [asked, setAsked] = useState({ expr, to: Date.now() / 1000 });
   useEffect(() => {
     const timer = setTimeout(() => setAsked({ expr, to: Date.now() / 1000 }), pause);
     return () => clearTimeout(timer);
   }, [expr]);
+  if (served === false)
+    return (
+      <p className="soft">There is no preview: the expression is evaluated by an external Prometheus.</p>
+    );
   if (!served || asked.expr.trim() === "") return null;
   return (
     <section className="preview" aria-label="Preview, last hour">

@@ -132,6 +132,19 @@ export function useStatus() {
   });
 }
 
+/**
+ * Whether PromQL is answered here, undefined until that is known: with an engine inside it is, beside an external
+ * server there is REST alone. Asked once, before the first question, because a refusal would stand in the console.
+ */
+export function usePromServed() {
+  const { data, error, refetch } = useQuery({
+    queryKey: ["engine"],
+    queryFn: ({ signal }) => get("/status", { signal }),
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+  return { served: data?.data.some((c) => c.name === "prometheus"), error, refetch };
+}
+
 export function useHealth() {
   return useQuery({
     queryKey: ["status", "health"],

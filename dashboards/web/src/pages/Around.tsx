@@ -1,11 +1,11 @@
 import { useMemo } from "react";
 import { ExpressionChart } from "../charts/ExpressionChart";
 import { marksOf } from "../charts/marks";
-import { usePromServed } from "../charts/usePanel";
 import { useNow } from "../components/Ago";
 import { LogLines } from "../components/LogLines";
 import { Panel } from "../components/Panel";
 import type { Schemas } from "../data/api";
+import { usePromServed } from "../data/queries";
 import { rangeParams } from "../data/range";
 import { useRule } from "../data/rules";
 
@@ -37,26 +37,28 @@ interface Time {
 
 function Measured({ alert, from, to }: { alert: Alert } & Time) {
   const { rule, isPending } = useRule(alert.name);
-  const served = usePromServed();
+  const { served } = usePromServed();
   const marks = useMemo(() => marksOf([alert], alert.name, to), [alert, to]);
   const expr = rule?.expr;
   return (
     <Panel title="What it watches">
+      {expr !== undefined && <p className="mono soft break">{expr}</p>}
       {expr !== undefined && served ? (
-        <>
-          <p className="mono soft break">{expr}</p>
-          <ExpressionChart
-            label={alert.name}
-            expr={expr}
-            from={from}
-            to={to}
-            marks={marks}
-            like={alert.metadata.labels}
-          />
-        </>
+        <ExpressionChart
+          label={alert.name}
+          expr={expr}
+          from={from}
+          to={to}
+          marks={marks}
+          like={alert.metadata.labels}
+        />
       ) : (
         <p className="state">
-          {isPending ? "Looking for its rule." : "Its rule is not kept here, so there is no chart."}
+          {isPending || served === undefined
+            ? "Looking for its rule."
+            : expr === undefined
+              ? "Its rule is not kept here, so there is no chart."
+              : "There is no chart: the expression is evaluated by an external Prometheus."}
         </p>
       )}
     </Panel>

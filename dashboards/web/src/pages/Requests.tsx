@@ -1,7 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { ChartPanel } from "../charts/ChartPanel";
 import { panels } from "../charts/panels";
-import { notePromAway, usePromServed } from "../charts/usePanel";
 import { Icon } from "../components/Icon";
 import { Panel } from "../components/Panel";
 import { RangeTools } from "../components/RangeTools";
@@ -17,7 +16,7 @@ import {
   sorted,
 } from "../data/endpoints";
 import { counted, show } from "../data/format";
-import { useApi, useRefetch } from "../data/queries";
+import { useApi, usePromServed, useRefetch } from "../data/queries";
 import { bounds, minutesBack, type Range } from "../data/range";
 
 export default function Requests() {
@@ -35,7 +34,8 @@ export default function Requests() {
 
 /** Each endpoint's requests: counted exactly by PromQL over any range, else from REST's samples. */
 function useEndpoints(range: Range) {
-  const served = usePromServed();
+  const engine = usePromServed();
+  const { served } = engine;
   const refetchInterval = useRefetch();
   const prom = useQuery({
     queryKey: ["metrics", "endpoints", range],
@@ -50,22 +50,18 @@ function useEndpoints(range: Range) {
           },
           signal,
         );
-      try {
-        const [counts, failed, sums] = await Promise.all([
-          grown("http_server_request_duration_seconds_count"),
-          grown("http_server_failed_requests_total"),
-          grown("http_server_request_duration_seconds_sum"),
-        ]);
-        return endpointsOfSeries(counts, failed, sums);
-      } catch (err) {
-        notePromAway(err);
-        throw err;
-      }
+      const [counts, failed, sums] = await Promise.all([
+        grown("http_server_request_duration_seconds_count"),
+        grown("http_server_failed_requests_total"),
+        grown("http_server_request_duration_seconds_sum"),
+      ]);
+      return endpointsOfSeries(counts, failed, sums);
     },
     refetchInterval,
-    enabled: served,
+    enabled: served === true,
   });
-  const rest = useApi(minutesBack(range, Date.now() / 1000), !served);
+  const rest = useApi(minutesBack(range, Date.now() / 1000), served === false);
+  if (served === undefined) return { ...engine, data: undefined };
   if (served) return { data: prom.data, error: prom.error, refetch: prom.refetch as () => unknown };
   const data = rest.data && endpointsOfSamples(rest.data.data, bounds(range, rest.dataUpdatedAt / 1000));
   return { data, error: rest.error, refetch: rest.refetch as () => unknown };
