@@ -1,6 +1,7 @@
 /** Starts the real binary and a real browser for tests. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
@@ -187,4 +188,24 @@ export async function open(
   });
   page.on("pageerror", (err) => problems.push(String(err)));
   return { page, context, problems };
+}
+
+/** Waits until nothing is awaited any more. */
+export async function settle(page: Page) {
+  await page.waitForSelector("main");
+  await page.waitForFunction(() => document.querySelectorAll(".skeleton").length === 0);
+}
+
+const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+/** What keeps people from using the page as it is now: what axe finds, and what lies beyond the right edge. */
+export async function hindrances(page: Page): Promise<string[]> {
+  const beyond = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+  // axe is run past the page's policy, which forbids foreign scripts.
+  await page.evaluate(axe);
+  const found = await page.evaluate(async () => {
+    const { violations } = await (globalThis as unknown as { axe: typeof import("axe-core") }).axe.run();
+    return violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.html).join(" ")}`);
+  });
+  return beyond > 0 ? [`${beyond} pixels beyond the right edge`, ...found] : found;
 }

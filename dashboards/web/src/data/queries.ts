@@ -156,9 +156,11 @@ export function useHealth() {
 }
 
 export function useTestNotification() {
+  const client = useQueryClient();
   return useMutation({
     mutationFn: (channel: string | undefined) =>
       send("post", "/notifications/test", { body: channel === undefined ? {} : { channel } }),
+    onSuccess: () => client.invalidateQueries({ queryKey: ["status"] }),
   });
 }
 

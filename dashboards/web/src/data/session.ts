@@ -6,13 +6,17 @@ import { ApiError, get, onLoggedOut, type Schemas, send, setCsrf } from "./api";
 export type Permission = Schemas["Session"]["permissions"][number];
 
 export interface Session {
+  /** Until it is, everything is offered. */
+  known: boolean;
   /** "" without authentication. */
   name: string;
   role: string;
   may: (permission: Permission) => boolean;
 }
 
-export const anybody: Session = { name: "", role: "", may: () => true };
+export const anybody: Session = { known: true, name: "", role: "", may: () => true };
+
+const somebody: Session = { ...anybody, known: false };
 
 export const SessionContext = createContext<Session>(anybody);
 
@@ -21,6 +25,7 @@ export const useSession = () => useContext(SessionContext);
 export function sessionOf(answer: Schemas["Session"]): Session {
   if (answer.authentication === "off") return anybody;
   return {
+    known: true,
     name: answer.name,
     role: answer.role ?? "",
     may: (permission) => answer.permissions.includes(permission),
@@ -52,7 +57,7 @@ export function useWho(): { session: Session; login: boolean } {
     // What one user saw must not be there for the next.
     if (out) client.removeQueries({ predicate: (query) => query.queryKey[0] !== key[0] });
   }, [out, client]);
-  return { session: data ? sessionOf(data.data) : anybody, login: out || refused };
+  return { session: data ? sessionOf(data.data) : somebody, login: out || refused };
 }
 
 export function useLogin() {

@@ -1,12 +1,18 @@
 import { Ago } from "../components/Ago";
 import { Panel } from "../components/Panel";
-import { explain, Ready } from "../components/Ready";
+import { Ready } from "../components/Ready";
 import { Session } from "../components/Session";
 import { View } from "../components/Shell";
 import { Tag } from "../components/Tags";
 import type { Schemas } from "../data/api";
 import { show, words } from "../data/format";
-import { useHealth, useStatus, useTestNotification } from "../data/queries";
+import { useHealth, useStatus } from "../data/queries";
+import { Channels } from "../status/Channels";
+import { Configuration } from "../status/Configuration";
+import "../styles/status.css";
+
+/** The component that has a part of the view for itself. */
+const channels = "notifications";
 
 export default function Status() {
   const status = useStatus();
@@ -15,14 +21,23 @@ export default function Status() {
       <Health />
       <Ready of={status} what="the components">
         {({ data }) => (
-          <div className="grid three">
-            {data.map((c) => (
-              <Component key={c.name} component={c} />
-            ))}
-          </div>
+          <>
+            <div className="grid three">
+              {data
+                .filter((c) => c.name !== channels)
+                .map((c) => (
+                  <Component key={c.name} component={c} />
+                ))}
+            </div>
+            {data
+              .filter((c) => c.name === channels)
+              .map((c) => (
+                <Channels key={c.name} component={c} />
+              ))}
+          </>
         )}
       </Ready>
-      <Notifications />
+      <Configuration />
     </View>
   );
 }
@@ -104,40 +119,8 @@ function Detail({ name, value }: { name: string; value: unknown }) {
   if (typeof value === "number")
     return <>{name.includes("bytes") ? show(value, "bytes") : value.toLocaleString("en-US")}</>;
   if (Array.isArray(value)) return <>{value.map(String).join(", ") || "none"}</>;
-  if (value !== null && typeof value === "object") return <code>{JSON.stringify(value)}</code>;
+  if (value !== null && typeof value === "object") {
+    return Object.keys(value).length === 0 ? <>none</> : <code>{JSON.stringify(value)}</code>;
+  }
   return <>{value === null ? "–" : String(value)}</>;
-}
-
-function Notifications() {
-  const test = useTestNotification();
-  return (
-    <Panel title="Notification channels">
-      <p className="soft">
-        Sends a test message through each enabled channel and shows what its server answered.
-      </p>
-      <p>
-        <button
-          type="button"
-          className="button"
-          disabled={test.isPending}
-          onClick={() => test.mutate(undefined)}
-        >
-          {test.isPending ? "Sending…" : "Send a test"}
-        </button>
-      </p>
-      <div role="status">
-        {test.error && <p className="error-text break">{explain(test.error)}</p>}
-        {test.data && (
-          <ul className="problems">
-            {test.data.data.map((r) => (
-              <li key={r.channel} className="break">
-                <Tag tone={r.accepted ? "ok" : "critical"}>{r.accepted ? "Accepted" : "Failed"}</Tag>{" "}
-                <strong>{r.channel}</strong>: {r.answer}
-              </li>
-            ))}
-          </ul>
-        )}
-      </div>
-    </Panel>
-  );
 }
