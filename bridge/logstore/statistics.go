@@ -192,17 +192,23 @@ func (t *tally) add(logger string, level entry.Level, bucket, n int) {
 	t.logger(logger)[level] += uint64(n)
 }
 
-// maxTemplates bounds the different error messages that are counted.
+// maxTemplates bounds the different error messages that are counted at once.
 const maxTemplates = 2000
+
+// makeRoom forgets the rarer half of the error messages where there are too many:
+// what occurs often comes again before the next time.
+func (t *tally) makeRoom() {
+	if len(t.errors) >= maxTemplates {
+		t.keepTop(maxTemplates / 2)
+	}
+}
 
 // addError counts the message of an entry, whose texts may be lent.
 func (t *tally) addError(e *entry.Entry) {
 	t.key = appendTemplate(t.key[:0], e.Message)
 	known := t.errors[errorKey{string(t.key), e.Logger, e.Level}]
 	if known == nil {
-		if len(t.errors) >= maxTemplates {
-			return
-		}
+		t.makeRoom()
 		known = new(errorTally)
 		t.errors[errorKey{string(t.key), strings.Clone(e.Logger), e.Level}] = known
 	}

@@ -228,6 +228,34 @@ func TestStatisticsGatherErrorsByWhatTheyHaveInCommon(t *testing.T) {
 	check("asked again")
 }
 
+// TestAFrequentErrorIsFoundAmongManyRareOnes has far more different messages than are
+// counted at once, and a frequent one that comes late.
+func TestAFrequentErrorIsFoundAmongManyRareOnes(t *testing.T) {
+	s := open(t, t.TempDir(), nil, 64<<10)
+	var b entry.Batch
+	for i := range 10_000 {
+		e := entry.Entry{Time: int64(i), Level: entry.Error, Message: "failed for " + strings.Repeat("x", i%100) + strings.Repeat("y", i/100)}
+		if i > 5000 && i%20 == 0 {
+			e.Message = "out of memory"
+		}
+		b.Add(&e)
+	}
+	if err := s.Append(t.Context(), &b); err != nil {
+		t.Fatal(err)
+	}
+	for _, state := range []string{"in memory", "sealed", "asked again"} {
+		for _, f := range []entry.Filter{{Until: 10_000}, {Until: 10_000, Words: []string{"of"}}, {From: 10, Until: 10_000}} {
+			st, err := s.Statistics(t.Context(), f, 10)
+			if err != nil || len(st.TopErrors) == 0 || st.TopErrors[0].Template != "out of memory" || st.TopErrors[0].Count != 249 {
+				t.Errorf("%s, %+v: the first of %d is %+v, %v", state, f, len(st.TopErrors), st.TopErrors[:min(1, len(st.TopErrors))], err)
+			}
+		}
+		if err := s.Sync(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestStatisticsRefuseARangeThatEndsBeforeItsStart(t *testing.T) {
 	s := open(t, t.TempDir(), nil, 100)
 	for _, f := range []entry.Filter{{From: 5, Until: 5}, {From: 5}, {}} {

@@ -1,10 +1,8 @@
 package logstore
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"maps"
 	"runtime"
 	"slices"
 	"sync"
@@ -145,10 +143,22 @@ func (t *tally) keepTop(n int) {
 	if len(t.errors) <= n {
 		return
 	}
-	for _, k := range slices.SortedFunc(maps.Keys(t.errors), func(a, b errorKey) int {
-		return cmp.Compare(t.errors[b].count, t.errors[a].count)
-	})[n:] {
-		delete(t.errors, k)
+	counts := make([]uint64, 0, len(t.errors))
+	for _, e := range t.errors {
+		counts = append(counts, e.count)
+	}
+	slices.Sort(counts)
+	spare := len(counts) - n
+	least := counts[spare]
+	fewer, _ := slices.BinarySearch(counts, least)
+	equal := spare - fewer // That go, too.
+	for k, e := range t.errors {
+		if e.count == least && equal > 0 {
+			equal--
+			delete(t.errors, k)
+		} else if e.count < least {
+			delete(t.errors, k)
+		}
 	}
 }
 
@@ -197,9 +207,7 @@ func (t *tally) mergeErrors(found map[errorKey]*errorTally, f *entry.Filter) {
 		}
 		known := t.errors[k]
 		if known == nil {
-			if len(t.errors) >= maxTemplates {
-				continue
-			}
+			t.makeRoom()
 			known = new(errorTally)
 			t.errors[k] = known
 		}

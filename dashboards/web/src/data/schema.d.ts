@@ -753,7 +753,7 @@ export interface components {
                 timestamp: components["schemas"]["Timestamp"];
                 by_level: components["schemas"]["LogCounts"];
             }[];
-            /** @description The most frequent messages of ERROR and CRITICAL, those that differ in numbers and ids only taken together. Without filters they are estimates where there are very many different ones. */
+            /** @description The most frequent messages of ERROR and CRITICAL, those that differ in numbers and ids only taken together. Where there are very many different ones, the counts are estimates. */
             top_errors: {
                 /** @description The first line, with <*> for what differs. */
                 message: string;
