@@ -97,11 +97,25 @@ func TestEachFlippedByteIsFound(t *testing.T) {
 			if searchErr == nil && len(hits) != len(found) {
 				t.Fatalf("%s: byte %d: %d hits and no error", name, at, len(hits))
 			}
+			if counted, err := count(t, b, search.Filter); err == nil && counted != len(found) {
+				t.Fatalf("%s: byte %d: %d counted and no error", name, at, counted)
+			}
 			if err == nil && searchErr == nil {
 				t.Fatalf("%s: byte %d: neither reading all nor searching noticed", name, at)
 			}
 		}
 	}
+}
+
+// count has everything read that counting can read.
+func count(t *testing.T, b *block.Block, f *entry.Filter) (n int, err error) {
+	err = b.Tally(t.Context(), f, block.Tally{
+		From: b.Info().MinTime, Step: 1e6, Buckets: 1 << 30,
+		Add:     func(_ string, _ entry.Level, _, more int) { n += more },
+		Message: func(*entry.Entry) {},
+	})
+
+	return n, err
 }
 
 func TestACutOrLongerBlockIsFound(t *testing.T) {
@@ -153,6 +167,9 @@ func FuzzOpen(f *testing.F) {
 		}
 		if _, err := b.Search(t.Context(), block.Search{Filter: &entry.Filter{Words: []string{"x"}}, Limit: 10}); err != nil {
 			return
+		}
+		if n, err := count(t, b, &entry.Filter{}); err == nil && n > b.Info().Rows {
+			t.Errorf("%d of %d entries are counted", n, b.Info().Rows)
 		}
 		_ = b.Each(t.Context(), func(uint64, *entry.Entry) error { return nil })
 	})
