@@ -76,7 +76,7 @@ check-dashboards: ## See whether the Grafana dashboards are what their source sa
 	cd dashboards/grafana && npm ci --ignore-scripts --no-audit --no-fund && npm run check
 
 .PHONY: race
-race: deps build ## Run the tests under the race detector.
+race: deps build $(VULN_BIN) $(SBOM_BIN) ## Run the tests under the race detector.
 	CGO_ENABLED=1 $(TEST_ENV) $(GO) test -race -timeout 25m ./...
 
 .PHONY: soak

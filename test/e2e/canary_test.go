@@ -453,6 +453,15 @@ func (x *secretive) failToReload() {
 	if answer := x.get(http.MethodPost, "/-/reload", "", "Authorization", "Bearer "+x.admin); !strings.Contains(answer, `"success":true`) {
 		x.t.Errorf("the reload is answered with %s", answer)
 	}
+	// What counts after a restart is shown as pending.
+	if alerts := x.tree["alerts"].(map[string]any); alerts["heartbeat_url"] != nil {
+		alerts["heartbeat_url"] = "http://127.0.0.1/" + x.plant("a heartbeat to come")
+		x.save("")
+		answer := x.get(http.MethodPost, "/-/reload", "", "Authorization", "Bearer "+x.admin)
+		if !strings.Contains(answer, "alerts.heartbeat_url") {
+			x.t.Errorf("the reload is answered with %s", answer)
+		}
+	}
 	if out := x.command(x.s.env, "serve", "--print-config", "--config", x.file); !strings.Contains(out, "<secret>") {
 		x.t.Errorf("the configuration is printed as\n%s", out)
 	}
@@ -547,6 +556,7 @@ func (x *secretive) read() {
 		}
 	}
 	x.get(http.MethodGet, apiBase+"/health", "")
+	x.get(http.MethodOptions, apiBase+"/status", "", append(bearer, "Origin", x.s.base, "Access-Control-Request-Method", http.MethodGet)...)
 	if timeline := x.get(http.MethodGet, apiBase+"/alerts/always_on_"+time.Now().UTC().Format("20060102"), "", bearer...); !strings.Contains(timeline, "has not the password") {
 		x.t.Errorf("the timeline does not say why mail failed: %s", timeline)
 	}
