@@ -85,8 +85,8 @@ soak: deps build ## Run the tests that have long versions, as long ones.
 	LLMWATCH_SOAK=1 $(TEST_ENV) $(GO) test -count=1 -timeout 4h -run 'EveryLine|SurviveKills' ./test/e2e
 
 .PHONY: fuzz
-fuzz: ## Fuzz each parser of outside bytes for FUZZTIME (default 60s).
-	@./scripts/fuzz $(or $(FUZZTIME),60s)
+fuzz: ## Fuzz the parsers of outside bytes, FUZZTIME (default 30m) in all.
+	@./scripts/fuzz $(or $(FUZZTIME),30m)
 
 .PHONY: bench
 bench: build ## Measure this build beside its peers and print a table.
