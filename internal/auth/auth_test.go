@@ -403,6 +403,53 @@ func TestHold(t *testing.T) {
 	ends("the role without the right", byOtherToken)
 }
 
+func TestStreamsOfOneReasonAreLookedAtTogether(t *testing.T) {
+	t.Parallel()
+	s := openAt(t, filepath.Join(t.TempDir(), "llmwatch.db"))
+	g := guardOf(s)
+	makeToken(t, s, "ci", Viewer, time.Time{})
+	tokens, err := s.Tokens(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := Principal{Kind: KindToken, key: []byte(tokens[0].ID)}
+	var streams []context.Context
+	var stops []func()
+	for range 10 {
+		ctx, stop := g.Hold(t.Context(), p, ReadMetrics)
+		streams, stops = append(streams, ctx), append(stops, stop)
+	}
+	_, other := g.Hold(t.Context(), p, ManageRules)
+	watches := func() int {
+		g.holding.mu.Lock()
+		defer g.holding.mu.Unlock()
+
+		return len(g.holding.watches)
+	}
+	if n := watches(); n != 2 {
+		t.Errorf("there are %d looks at two reasons", n)
+	}
+	stops[0]()
+	stops[0]() // Again it changes nothing.
+	other()
+	if err := s.RevokeToken(t.Context(), "ci"); err != nil {
+		t.Fatal(err)
+	}
+	for i, ctx := range streams[1:] {
+		select {
+		case <-ctx.Done():
+		case <-time.After(10 * lookAgain):
+			t.Errorf("stream %d still holds", i)
+		}
+	}
+	for _, stop := range stops {
+		stop()
+	}
+	if n := watches(); n != 0 {
+		t.Errorf("%d looks go on", n)
+	}
+}
+
 func TestPolicy(t *testing.T) {
 	policy, err := ParsePolicy(map[string][]string{"read_metrics": {"admin", "operator"}, "manage_rules": {}})
 	if err != nil {

@@ -41,6 +41,7 @@ type Guard struct {
 	tokens    *throttle // wrong tokens by address,
 	users     *throttle // wrong passwords by user.
 	policy    atomic.Pointer[Policy]
+	holding   holding
 	now       func() time.Time
 
 	mu   sync.Mutex
@@ -59,6 +60,7 @@ func NewGuard(cfg Config) *Guard {
 		users:     newThrottle(attemptsOfUser, userEvery, now),
 		now:       now,
 		uses:      map[string]time.Time{},
+		holding:   holding{watches: map[reason]*watch{}},
 	}
 	g.SetPolicy(cfg.Policy)
 

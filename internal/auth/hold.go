@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
+	"sync"
 	"time"
 )
 
@@ -13,32 +14,83 @@ const lookAgain = 250 * time.Millisecond
 // errNoLonger ends a stream.
 var errNoLonger = errors.New("the caller is no longer let in")
 
+// holding are the open streams, by whom and what they were let in for: hundreds of
+// pages that one person or token has open cost one look, and not hundreds.
+type holding struct {
+	mu      sync.Mutex // Guards the map and what is in it.
+	watches map[reason]*watch
+}
+
+// reason is why a stream was let in.
+type reason struct {
+	kind, name, key string
+	permission      Permission
+}
+
+// watch looks after all streams with the same reason.
+type watch struct {
+	streams map[*stream]struct{}
+	stop    context.CancelFunc
+	done    chan struct{} // Closed when nobody looks any more.
+}
+
+// stream is one that is open.
+type stream struct{ end context.CancelCauseFunc }
+
 // Hold returns a context that ends as soon as a principal has no longer what it
 // was let in for: its token was revoked, its session ended, its role changed. It
 // is for answers that go on and on; stop ends the watching.
 func (g *Guard) Hold(ctx context.Context, p Principal, permission Permission) (held context.Context, stop func()) {
 	held, end := context.WithCancelCause(ctx)
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		tick := time.NewTicker(lookAgain)
-		defer tick.Stop()
-		for {
-			select {
-			case <-held.Done():
-				return
-			case <-tick.C:
-			}
-			// A store that cannot be read for a moment ends nothing.
-			if g.revoked(held, p, permission) {
-				end(errNoLonger)
-			}
-		}
-	}()
+	why, one := reason{string(p.Kind), p.Name, string(p.key), permission}, &stream{end}
+	h := &g.holding
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	w := h.watches[why]
+	if w == nil {
+		looking, cancel := context.WithCancel(context.WithoutCancel(ctx)) // Others may stay longer.
+		w = &watch{streams: map[*stream]struct{}{}, stop: cancel, done: make(chan struct{})}
+		h.watches[why] = w
+		go g.watch(looking, w, p, permission)
+	}
+	w.streams[one] = struct{}{}
 
 	return held, func() {
 		end(context.Canceled)
-		<-watched
+		h.mu.Lock()
+		delete(w.streams, one)
+		last := len(w.streams) == 0
+		if last && h.watches[why] == w {
+			delete(h.watches, why)
+		}
+		h.mu.Unlock()
+		if last {
+			w.stop()
+			<-w.done
+		}
+	}
+}
+
+// watch ends the streams of w when a principal may no longer have them.
+func (g *Guard) watch(ctx context.Context, w *watch, p Principal, permission Permission) {
+	defer close(w.done)
+	tick := time.NewTicker(lookAgain)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		// A store that cannot be read for a moment ends nothing.
+		if !g.revoked(ctx, p, permission) {
+			continue
+		}
+		g.holding.mu.Lock()
+		for one := range w.streams {
+			one.end(errNoLonger)
+		}
+		g.holding.mu.Unlock()
 	}
 }
 
