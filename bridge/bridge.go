@@ -227,6 +227,9 @@ func (s *server) answer(h handler, w http.ResponseWriter, r *http.Request) {
 // explain decides what the caller sees of an error and logs what only the
 // operator may see.
 func (s *server) explain(r *http.Request, err error) *Error {
+	if exchangeOf(r.Context()).left {
+		err = context.Canceled // A client that goes is nobody's failure, whatever failed for it.
+	}
 	shown := asError(err)
 	if shown.Status >= http.StatusInternalServerError {
 		s.Logger.WarnContext(r.Context(), "a request failed",

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -91,6 +92,28 @@ func TestDocumentedErrors(t *testing.T) {
 	}
 	if n := b.metrics.asked.Load(); n != 0 {
 		t.Errorf("bad requests asked for metrics %d times", n)
+	}
+}
+
+// leaver does not take its answer.
+type leaver struct{ *httptest.ResponseRecorder }
+
+func (leaver) Write([]byte) (int, error) { return 0, syscall.EPIPE }
+
+func TestClientWhoLeavesIsNoFailure(t *testing.T) {
+	b := put(t, &fakeMetrics{}, nil)
+	for _, path := range []string{"/export/alerts", "/export/logs", "/export/system?format=json"} {
+		func() {
+			defer func() {
+				if p := recover(); p != nil && p != http.ErrAbortHandler { //nolint:errorlint // As net/http compares it.
+					t.Errorf("%s panics: %v", path, p)
+				}
+			}()
+			b.handler.ServeHTTP(leaver{httptest.NewRecorder()}, request(t, http.MethodGet, Base+path))
+		}()
+	}
+	if log := b.log.String(); !strings.Contains(log, "request completed") || strings.Contains(log, `"level":"WARN"`) || strings.Contains(log, "a request failed") {
+		t.Errorf("the log says:\n%s", log)
 	}
 }
 

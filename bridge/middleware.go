@@ -30,6 +30,8 @@ type exchange struct {
 	// answered, nil where nobody wants to know.
 	caller *Caller
 	done   func(status int)
+	// left says that the client did not take what it was sent.
+	left bool
 }
 
 type exchangeKey struct{}
@@ -97,7 +99,7 @@ func (o *observer) wrap(next http.Handler) http.Handler {
 		}
 		w.Header().Set(requestIDHeader, x.id)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		sw := &statusWriter{ResponseWriter: w}
+		sw := &statusWriter{ResponseWriter: w, exchange: x}
 		r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
 		defer func() {
 			p, cut := recover(), sw.status != 0
@@ -154,8 +156,9 @@ func Method(m string) string {
 // statusWriter remembers what was answered.
 type statusWriter struct {
 	http.ResponseWriter
-	status int
-	size   int64
+	exchange *exchange
+	status   int
+	size     int64
 }
 
 // begun reports whether w's answer is under way.
@@ -178,6 +181,7 @@ func (w *statusWriter) Write(p []byte) (int, error) {
 	}
 	n, err := w.ResponseWriter.Write(p)
 	w.size += int64(n)
+	w.exchange.left = w.exchange.left || err != nil
 
 	return n, err
 }

@@ -43,7 +43,7 @@ func Handler(gatherer prometheus.Gatherer, options HandlerOptions) http.Handler 
 		options.MaxRequestsInFlight = DefaultMaxRequestsInFlight
 	}
 
-	return promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{
+	return forgiving(promhttp.HandlerFor(gatherer, promhttp.HandlerOpts{
 		ErrorLog:            errorLog{options.Logger},
 		ErrorHandling:       promhttp.ContinueOnError,
 		Registry:            options.Registerer,
@@ -51,8 +51,33 @@ func Handler(gatherer prometheus.Gatherer, options HandlerOptions) http.Handler 
 		OfferedCompressions: []promhttp.Compression{promhttp.Identity, promhttp.Gzip},
 		MaxRequestsInFlight: options.MaxRequestsInFlight,
 		EnableOpenMetrics:   true,
-	})
+	}))
 }
+
+// forgiving has scrapers leave in the middle of an answer without a word: promhttp
+// would log an error for each metric that they do not take.
+func forgiving(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(&forgivingWriter{w, false}, r) })
+}
+
+// forgivingWriter takes everything once something was not taken.
+type forgivingWriter struct {
+	http.ResponseWriter
+	left bool
+}
+
+// Write implements io.Writer.
+func (w *forgivingWriter) Write(p []byte) (int, error) {
+	if !w.left {
+		_, err := w.ResponseWriter.Write(p)
+		w.left = err != nil
+	}
+
+	return len(p), nil
+}
+
+// Unwrap lets http.ResponseController reach what the server offers.
+func (w *forgivingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // errorLog is the promhttp.Logger that writes to a slog.Logger.
 type errorLog struct {

@@ -175,6 +175,31 @@ func TestHandlerWithoutAnyMetricAnswers500(t *testing.T) {
 	}
 }
 
+// leaver takes so many bytes of an answer.
+type leaver struct {
+	*httptest.ResponseRecorder
+	takes int
+}
+
+func (l *leaver) Write(p []byte) (int, error) {
+	if l.takes -= len(p); l.takes < 0 {
+		return 0, io.ErrClosedPipe
+	}
+
+	return l.ResponseRecorder.Write(p)
+}
+
+func TestScraperThatLeavesIsNotLogged(t *testing.T) {
+	var log bytes.Buffer
+	registry := registryOf(newSystemCollector(newFakeSource(), SystemOptions{}))
+	handler := Handler(registry, HandlerOptions{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	w := &leaver{httptest.NewRecorder(), 1000}
+	handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", http.NoBody))
+	if w.takes >= 0 || log.Len() > 0 {
+		t.Errorf("the scraper takes %d bytes more, and the log says %q", w.takes, log.String())
+	}
+}
+
 func TestHandlerLimitsRequestsInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source := newFakeSource()

@@ -54,6 +54,9 @@ func (a *access) Admit(w http.ResponseWriter, r *http.Request, route string, nee
 		if err == nil && need != bridge.NeedCaller && !a.guard.Policy().Allows(p.Role, auth.Permission(need)) {
 			err = errNoPermission
 		}
+		if errors.Is(err, context.Canceled) {
+			return visit, err // Whoever has left is neither let in nor refused.
+		}
 		if err != nil {
 			refused := a.refuse(w, r, err, p.Role, need)
 			a.note(w, r, p, route, need, refused.Status)

@@ -1,9 +1,12 @@
 package app
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -112,6 +115,23 @@ func TestEveryRouteWithEveryRole(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+func TestCallerWhoLeavesIsNeitherLetInNorRefused(t *testing.T) {
+	store, tokens := tokensIn(t, t.TempDir())
+	var log bytes.Buffer
+	logger, registry := slog.New(slog.NewTextHandler(&log, nil)), prometheus.NewRegistry()
+	a := newAccess(false, logger, registry)
+	a.guard = auth.NewGuard(auth.Config{Store: store, Policy: auth.DefaultPolicy(), Logger: logger})
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	r := httptest.NewRequestWithContext(gone, http.MethodGet, bridge.Base+"/alerts", http.NoBody)
+	r.Header.Set("Authorization", "Bearer "+tokens[auth.Viewer])
+	_, err := a.Admit(httptest.NewRecorder(), r, bridge.Base+"/alerts", bridge.NeedRead)
+	metrics, gatherErr := registry.Gather()
+	if !errors.Is(err, context.Canceled) || log.Len() > 0 || len(metrics) > 0 || gatherErr != nil {
+		t.Errorf("it fails with %v, logs %q, counts %v (%v)", err, log.String(), metrics, gatherErr)
 	}
 }
 

@@ -39,14 +39,26 @@ func watchLimits(next http.Handler, hit func(Limit)) http.Handler {
 	}
 
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		next.ServeHTTP(&limitWriter{w, hit}, r)
+		next.ServeHTTP(&limitWriter{ResponseWriter: w, hit: hit}, r)
 	})
 }
 
 // limitWriter looks at the status, which tells the limits apart.
 type limitWriter struct {
 	http.ResponseWriter
-	hit func(Limit)
+	hit  func(Limit)
+	left bool
+}
+
+// Write implements io.Writer. The server logs as an error that somebody did not
+// take an answer, who may leave at any time; so it is not told.
+func (w *limitWriter) Write(p []byte) (int, error) {
+	if !w.left {
+		_, err := w.ResponseWriter.Write(p)
+		w.left = err != nil
+	}
+
+	return len(p), nil
 }
 
 // WriteHeader implements http.ResponseWriter.

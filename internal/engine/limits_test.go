@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"context"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -57,5 +59,42 @@ func TestQueriesRunIntoTheirLimits(t *testing.T) {
 				t.Errorf("it tells of %v, want %v", hits, tc.hit)
 			}
 		})
+	}
+}
+
+// leaver does not take its answer.
+type leaver struct{ *httptest.ResponseRecorder }
+
+func (leaver) Write([]byte) (int, error) { return 0, io.ErrClosedPipe }
+
+// telling tells of the messages that are logged as errors.
+type telling struct {
+	slog.Handler
+	messages chan string
+}
+
+func (h *telling) Enabled(_ context.Context, level slog.Level) bool { return level >= slog.LevelError }
+
+func (h *telling) Handle(_ context.Context, r slog.Record) error {
+	select {
+	case h.messages <- r.Message:
+	default:
+	}
+
+	return nil
+}
+
+func (h *telling) WithAttrs([]slog.Attr) slog.Handler { return h }
+
+func TestClientWhoLeavesIsNotLogged(t *testing.T) {
+	cfg, _, _ := testConfig(t)
+	told := make(chan string, 100)
+	cfg.Logger, cfg.Limited = slog.New(&telling{slog.DiscardHandler, told}), func(Limit) {}
+	e, _ := start(t, cfg)
+	e.Handler().ServeHTTP(leaver{httptest.NewRecorder()}, httptest.NewRequestWithContext(t.Context(), http.MethodGet, Prefix+"/api/v1/query?query=1", http.NoBody))
+	for len(told) > 0 {
+		if message := <-told; message == "error writing response" {
+			t.Error("the log says: " + message)
+		}
 	}
 }
