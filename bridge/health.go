@@ -2,7 +2,9 @@ package bridge
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -49,49 +51,102 @@ type serviceView struct {
 	Error   string `json:"error,omitempty"`
 }
 
-// healthFresh bounds how often the question is really looked at: it is asked
-// without credentials.
-const healthFresh = time.Second
+const (
+	// healthFresh bounds how often the question is really looked at: it is asked
+	// without credentials.
+	healthFresh = time.Second
+	// healthPatience is how long a caller waits for a look, if somebody looked
+	// less than healthStale ago: a program that is busy is not one that hangs.
+	healthPatience = 10 * time.Millisecond
+	healthStale    = 5 * time.Second
+)
 
-// memo is the newest answer of health. Its lock is held while everything is
-// looked at, so that callers at the same time share one look.
+// memo is the newest answer of health. Callers at the same time share one look.
 type memo struct {
-	mu     sync.Mutex // Guards the fields below.
-	at     time.Time
+	mu      sync.Mutex // Guards the fields below.
+	at      time.Time
+	last    healthAnswer
+	looking chan struct{} // Closed at the end of the look that is under way, nil if none is.
+}
+
+type healthAnswer struct {
 	status int
 	body   []byte
+	err    error
 }
 
 func (s *server) health(w http.ResponseWriter, r *http.Request) error {
-	status, body, err := s.lookOnce(r.Context())
-	if err != nil {
-		return err
+	a := s.lookOnce(r.Context())
+	if a.err != nil {
+		return a.err
 	}
-	writeBody(w, status, body)
+	writeBody(w, a.status, a.body)
 
 	return nil
 }
 
 // lookOnce looks unless somebody has just looked.
-func (s *server) lookOnce(ctx context.Context) (status int, body []byte, err error) {
+func (s *server) lookOnce(ctx context.Context) healthAnswer {
+	last, age, looking := s.lastLook(ctx)
+	if looking == nil {
+		return last
+	}
+	var enough <-chan time.Time
+	if age < healthStale {
+		patience := time.NewTimer(healthPatience)
+		defer patience.Stop()
+		enough = patience.C
+	}
+	select {
+	case <-looking:
+		last, _, _ = s.lastLook(ctx)
+		return last
+	case <-enough:
+		return last
+	case <-ctx.Done():
+		return healthAnswer{err: ctx.Err()}
+	}
+}
+
+// lastLook returns what was seen last and how old it is. If that is too old, it has
+// somebody look, and returns what is closed when that is done.
+func (s *server) lastLook(ctx context.Context) (last healthAnswer, age time.Duration, looking <-chan struct{}) {
 	m := &s.lastHealth
 	m.mu.Lock()
 	defer m.mu.Unlock()
 
-	if m.body == nil || s.Now().Sub(m.at) >= healthFresh {
-		// The next callers share the answer, so this one's departure must not spoil it.
-		view, fatal := s.look(context.WithoutCancel(ctx))
-		a, err := render(view, 0)
-		if err != nil {
-			return 0, nil, err
-		}
-		m.at, m.body, m.status = s.Now(), a.body, http.StatusOK
-		if fatal {
-			m.status = http.StatusServiceUnavailable
-		}
+	age = s.Now().Sub(m.at)
+	if age < healthFresh {
+		return m.last, age, nil
+	}
+	if m.looking == nil {
+		m.looking = make(chan struct{})
+		// Others share the answer, so this caller's departure must not spoil it.
+		go s.lookAgain(context.WithoutCancel(ctx), m.looking)
 	}
 
-	return m.status, m.body, nil
+	return m.last, age, m.looking
+}
+
+// lookAgain looks, keeps what it sees, and says so.
+func (s *server) lookAgain(ctx context.Context, done chan struct{}) {
+	var a healthAnswer
+	defer func() {
+		if p := recover(); p != nil { // This runs apart from the request, where nobody else could.
+			a.err = fmt.Errorf("looking at health panicked: %v\n%s", p, debug.Stack())
+		}
+		m := &s.lastHealth
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.last, m.at, m.looking = a, s.Now(), nil
+		close(done)
+	}()
+	view, fatal := s.look(ctx)
+	rendered, err := render(view, 0)
+	a = healthAnswer{status: http.StatusOK, body: rendered.body, err: err}
+	if fatal {
+		a.status = http.StatusServiceUnavailable
+	}
 }
 
 // look asks everything that health depends on.

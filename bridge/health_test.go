@@ -124,15 +124,57 @@ func TestHealthTellsLastCollectionAndActiveAlerts(t *testing.T) {
 }
 
 func TestHealthLooksOnceASecond(t *testing.T) {
-	b := put(t, &fakeMetrics{}, nil)
-	for _, tc := range []struct {
-		pass time.Duration
-		want int64
-	}{{0, 2}, {0, 2}, {999 * time.Millisecond, 2}, {time.Millisecond, 4}, {0, 4}} {
-		b.pass(tc.pass)
-		b.get("/health", nil)
-		if n := b.metrics.asked.Load(); n != tc.want {
-			t.Errorf("metrics were asked %d times, want %d", n, tc.want)
+	synctest.Test(t, func(t *testing.T) {
+		b := put(t, &fakeMetrics{}, nil)
+		for _, tc := range []struct {
+			pass time.Duration
+			want int64
+		}{{0, 2}, {0, 2}, {999 * time.Millisecond, 2}, {time.Millisecond, 4}, {0, 4}} {
+			b.pass(tc.pass)
+			b.get("/health", nil)
+			if n := b.metrics.asked.Load(); n != tc.want {
+				t.Errorf("metrics were asked %d times, want %d", n, tc.want)
+			}
+		}
+	})
+}
+
+func TestHealthDoesNotWaitForABusyServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		busy := make(chan struct{})
+		close(busy)
+		b := put(t, &fakeMetrics{newest: func() (time.Time, error) { <-busy; return noon, nil }}, nil)
+		ask := func() (at time.Time, took time.Duration) {
+			begin := time.Now()
+			var h healthForm
+			if code := b.get("/health", &h); code != http.StatusOK || h.Status != "healthy" {
+				t.Errorf("answered %d %+v", code, h)
+			}
+
+			return h.Timestamp, time.Since(begin)
+		}
+		first, _ := ask()
+		busy = make(chan struct{})
+		b.pass(healthStale - time.Second)
+		if at, took := ask(); !at.Equal(first) || took > healthPatience {
+			t.Errorf("after %s it answered what was seen at %s, want what was seen at %s", took, at, first)
+		}
+		b.pass(time.Second)
+		go func() {
+			time.Sleep(time.Minute)
+			close(busy)
+		}()
+		if at, took := ask(); !at.After(first) || took != time.Minute {
+			t.Errorf("after %s it answered what was seen at %s, want the look that was under way", took, at)
+		}
+	})
+}
+
+func TestAPanicOfALookIsAnError(t *testing.T) {
+	b := put(t, &fakeMetrics{}, func(o *Options) { o.Checks = []Check{{"storage", true, func() error { panic("no") }}} })
+	for range 2 {
+		if code := b.get("/health", nil); code != http.StatusInternalServerError {
+			t.Errorf("answered %d", code)
 		}
 	}
 }
