@@ -19,14 +19,17 @@ type Logs interface {
 	Around(ctx context.Context, id entry.Position, before, after int, same string, fn func(entry.Position, *entry.Entry) error) error
 	Statistics(ctx context.Context, f entry.Filter, buckets int) (logstore.Statistics, error)
 	// Tail follows the entries that arrive from now on.
-	Tail(filter entry.Filter, buffer int) LogTail
+	Tail(filter entry.Filter) LogTail
 }
 
 // LogTail hands out entries as they arrive.
 type LogTail interface {
-	// Next waits for entries and hands out those that have arrived. dropped is how
-	// many had to be left out before them because nobody took them in time. The
-	// error is the context's, or tells that the store has closed.
+	// First is the number of the first entry that it can hand out.
+	First() uint64
+	// Next waits for entries and hands out those that have arrived, until fn
+	// returns logstore.ErrEnough. dropped is how many had to be left out because
+	// nobody took them in time. The error is fn's, the context's, or tells that the
+	// store has closed.
 	Next(ctx context.Context, fn func(entry.Position, *entry.Entry) error) (dropped uint64, err error)
 	Close()
 }

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strconv"
 	"sync"
@@ -194,20 +195,24 @@ func (m *memoryLogs) Statistics(_ context.Context, filter entry.Filter, buckets 
 	return s, err
 }
 
+// tailHolds is the bound of a memoryTail.
+const tailHolds = 4096
+
 // memoryTail holds what has arrived, up to a bound.
 type memoryTail struct {
 	logs    *memoryLogs
+	first   uint64
 	filter  entry.Filter
 	arrived chan keptEntry
 	mu      sync.Mutex
 	dropped uint64
 }
 
-func (m *memoryLogs) Tail(filter entry.Filter, buffer int) LogTail {
+func (m *memoryLogs) Tail(filter entry.Filter) LogTail {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 
-	t := &memoryTail{logs: m, filter: filter, arrived: make(chan keptEntry, buffer)}
+	t := &memoryTail{logs: m, filter: filter, first: m.seq + 1, arrived: make(chan keptEntry, tailHolds)}
 	m.tails[t] = true
 
 	return t
@@ -226,6 +231,8 @@ func (t *memoryTail) offer(k keptEntry) {
 	}
 }
 
+func (t *memoryTail) First() uint64 { return t.first }
+
 func (t *memoryTail) Next(ctx context.Context, fn func(entry.Position, *entry.Entry) error) (uint64, error) {
 	select {
 	case k := <-t.arrived:
@@ -234,7 +241,16 @@ func (t *memoryTail) Next(ctx context.Context, fn func(entry.Position, *entry.En
 		t.dropped = 0
 		t.mu.Unlock()
 
-		return dropped, fn(k.at, &k.e)
+		err := fn(k.at, &k.e)
+		for len(t.arrived) > 0 && err == nil {
+			k = <-t.arrived
+			err = fn(k.at, &k.e)
+		}
+		if errors.Is(err, logstore.ErrEnough) {
+			err = nil
+		}
+
+		return dropped, err
 	case <-ctx.Done():
 		return 0, ctx.Err()
 	}

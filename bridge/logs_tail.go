@@ -13,8 +13,9 @@ import (
 )
 
 const (
-	// tailBuffer is how many entries wait for a slow reader of a tail.
-	tailBuffer = 4096
+	// tailRest is how long a tail gathers after it has sent something: a flood of
+	// small batches costs each reader no more than twenty events a second.
+	tailRest = 50 * time.Millisecond
 	// lateness is how much older than their neighbours entries may arrive and still
 	// be found when a tail is resumed.
 	lateness = time.Hour
@@ -48,9 +49,9 @@ func (s *server) tailLogs(w http.ResponseWriter, r *http.Request) error {
 			case <-ctx.Done():
 			}
 		}()
-		tail := s.Logs.Tail(filter, tailBuffer) // Before the search, so that nothing falls between the two.
+		tail := s.Logs.Tail(filter) // Before the search, so that nothing falls between the two.
 		defer tail.Close()
-		stream := &logStream{events: events}
+		stream := &logStream{events: events, first: tail.First()}
 		if err := events.retry(reconnect); err != nil {
 			return err
 		}
@@ -68,9 +69,10 @@ func (s *server) tailLogs(w http.ResponseWriter, r *http.Request) error {
 type logStream struct {
 	events *eventStream
 	buf    []byte
-	// replayed are the entries that were sent from the store, which may arrive
-	// through the tail as well; only as many as the tail can hold matter.
+	// replayed are the entries that were sent from the store and come through the
+	// tail as well, which begins with first.
 	replayed []uint64
+	first    uint64
 }
 
 // resume sends what arrived after an entry, as far as it is at most an hour older
@@ -84,7 +86,9 @@ func (s *server) resume(ctx context.Context, stream *logStream, filter entry.Fil
 			if at.Seq <= last.Seq {
 				return nil
 			}
-			stream.remember(at.Seq)
+			if at.Seq >= stream.first {
+				stream.replayed = append(stream.replayed, at.Seq)
+			}
 
 			return stream.entry(last, at, e)
 		})
@@ -98,28 +102,18 @@ func (s *server) resume(ctx context.Context, stream *logStream, filter entry.Fil
 	}
 }
 
-// remember keeps the newest of what was replayed.
-func (t *logStream) remember(seq uint64) {
-	t.replayed = append(t.replayed, seq)
-	if len(t.replayed) < 4*tailBuffer {
-		return
-	}
-	slices.Sort(t.replayed)
-	t.replayed = append(t.replayed[:0], t.replayed[len(t.replayed)-2*tailBuffer:]...)
-}
-
 // follow sends what arrives until the reader goes away.
 func (t *logStream) follow(ctx context.Context, tail LogTail) error {
 	slices.Sort(t.replayed)
+	rest := time.NewTimer(0)
+	defer rest.Stop()
 	for {
 		waiting, cancel := context.WithTimeout(ctx, heartbeat)
-		dropped, err := tail.Next(waiting, func(at entry.Position, e *entry.Entry) error {
-			if _, sent := slices.BinarySearch(t.replayed, at.Seq); sent {
-				return nil
-			}
-
-			return t.entry(at, at, e)
-		})
+		select {
+		case <-rest.C:
+		case <-ctx.Done():
+		}
+		dropped, err := tail.Next(waiting, t.gather)
 		cancel()
 		switch {
 		case err == nil:
@@ -138,21 +132,41 @@ func (t *logStream) follow(ctx context.Context, tail LogTail) error {
 		if err := t.flush(); err != nil {
 			return err
 		}
+		rest.Reset(tailRest)
 	}
+}
+
+// gather takes an entry of the tail. It sends nothing: a slow reader must not have
+// the store wait.
+func (t *logStream) gather(at entry.Position, e *entry.Entry) error {
+	if _, sent := slices.BinarySearch(t.replayed, at.Seq); sent {
+		return nil
+	}
+	t.add(at, at, e)
+	if len(t.buf) < pageBuffer {
+		return nil
+	}
+
+	return logstore.ErrEnough
 }
 
 // entry writes one event.
 func (t *logStream) entry(id, at entry.Position, e *entry.Entry) error {
-	t.buf = append(t.buf, "id: "...)
-	t.buf = append(t.buf, id.String()...)
-	t.buf = append(t.buf, "\ndata: "...)
-	t.buf = appendEntry(t.buf, at, e)
-	t.buf = append(t.buf, "\n\n"...)
+	t.add(id, at, e)
 	if len(t.buf) < pageBuffer {
 		return nil
 	}
 
 	return t.flush()
+}
+
+// add appends one event to those that are sent next.
+func (t *logStream) add(id, at entry.Position, e *entry.Entry) {
+	t.buf = append(t.buf, "id: "...)
+	t.buf = append(t.buf, id.String()...)
+	t.buf = append(t.buf, "\ndata: "...)
+	t.buf = appendEntry(t.buf, at, e)
+	t.buf = append(t.buf, "\n\n"...)
 }
 
 func (t *logStream) flush() error {

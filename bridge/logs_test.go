@@ -554,7 +554,7 @@ func TestTailTellsHowMuchASlowReaderMissed(t *testing.T) {
 		defer stop()
 		<-events
 		synctest.Wait()
-		logs.put(3*tailBuffer, nil)
+		logs.put(3*tailHolds, nil)
 		dropped, seen := 0, 0
 		for e := range events {
 			if e.name == "dropped" {
@@ -566,7 +566,7 @@ func TestTailTellsHowMuchASlowReaderMissed(t *testing.T) {
 			} else if e.data != "" && e.name == "" {
 				seen++
 			}
-			if dropped+seen == 3*tailBuffer {
+			if dropped+seen == 3*tailHolds {
 				break
 			}
 		}

@@ -116,7 +116,7 @@ func (s *Store) Close() error {
 	s.tails = map[*Tail]struct{}{}
 	s.mu.Unlock()
 	for t := range tails {
-		t.end()
+		close(t.closed)
 	}
 	s.stop()
 	s.running.Wait()

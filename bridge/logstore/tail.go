@@ -3,68 +3,52 @@ package logstore
 import (
 	"context"
 	"errors"
-	"sync"
+	"slices"
 
 	"llmwatch/bridge/logstore/entry"
 	"llmwatch/bridge/logstore/frame"
 )
 
 // Tail gives the entries that pass a filter as they become durable, in order of
-// arrival. Writers never wait for it: a reader that is too slow loses some.
+// arrival. It reads them where they wait to be sealed and keeps none itself, so
+// that a thousand readers need no more memory than one. Writers never wait for it:
+// a reader that is too slow loses what is sealed meanwhile. It is for one
+// goroutine, but for Close.
 type Tail struct {
 	store  *Store
 	filter entry.Filter
-	buffer int
 
 	woken  chan struct{} // There may be more; holds one.
 	closed chan struct{}
-	done   sync.WaitGroup
-	next   uint64 // The number of the next entry to look at; the goroutine's alone.
-
-	mu       sync.Mutex    // Guards what follows.
-	ready    chan struct{} // Something was gathered; holds one.
-	gathered *gathered
-	spare    *gathered
-	lost     uint64
+	first  uint64
+	next   uint64 // The number of the next entry to look at.
 }
 
-// gathered are entries that wait for the reader.
-type gathered struct {
-	batch     entry.Batch
-	positions []entry.Position
-}
+var (
+	// ErrTailClosed is returned by Next after Close, of the tail or of the store.
+	ErrTailClosed = errors.New("the tail is closed")
+	// ErrEnough ends a call of Next after the entry that it is returned for. The next
+	// call goes on behind that.
+	ErrEnough = errors.New("enough for now")
+)
 
-func (g *gathered) reset() {
-	g.batch.Reset()
-	g.positions = g.positions[:0]
-}
-
-// tailText is the most text that waits for a reader.
-const tailText = 4 << 20
-
-// ErrTailClosed is returned by Next after Close, of the tail or of the store.
-var ErrTailClosed = errors.New("the tail is closed")
-
-// Tail begins with the next entry that becomes durable. At most buffer entries
-// wait for the reader. It must be closed.
-func (s *Store) Tail(filter entry.Filter, buffer int) *Tail {
-	t := &Tail{
-		store: s, filter: filter, buffer: max(buffer, 1),
-		woken: make(chan struct{}, 1), closed: make(chan struct{}), ready: make(chan struct{}, 1),
-		gathered: &gathered{}, spare: &gathered{},
-	}
+// Tail begins with the next entry that becomes durable. It must be closed.
+func (s *Store) Tail(filter entry.Filter) *Tail {
+	t := &Tail{store: s, filter: filter, woken: make(chan struct{}, 1), closed: make(chan struct{})}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t.next = s.next
+	t.first, t.next = s.next, s.next
 	if s.closed {
 		close(t.closed)
 		return t
 	}
 	s.tails[t] = struct{}{}
-	t.done.Go(t.run)
 
 	return t
 }
+
+// First is the number of the first entry that can be among those of Next.
+func (t *Tail) First() uint64 { return t.first }
 
 // wake tells that there may be more; it never waits.
 func (t *Tail) wake() {
@@ -77,132 +61,94 @@ func (t *Tail) wake() {
 // Close ends the tail.
 func (t *Tail) Close() {
 	t.store.mu.Lock()
-	_, open := t.store.tails[t]
-	delete(t.store.tails, t)
-	t.store.mu.Unlock()
-	if open {
-		t.end()
+	defer t.store.mu.Unlock()
+	if _, open := t.store.tails[t]; open {
+		delete(t.store.tails, t)
+		close(t.closed)
 	}
-}
-
-func (t *Tail) end() {
-	close(t.closed)
-	t.done.Wait()
 }
 
 // Next waits until there are entries, and calls fn with them. Lost is how many the
 // reader was too slow for since the call before; among them may be some that would
 // not have passed the filter. They came before those that fn is called with or
-// after them.
+// after them. fn should not wait: what it looks at is held in memory for it.
 func (t *Tail) Next(ctx context.Context, fn func(entry.Position, *entry.Entry) error) (lost uint64, err error) {
-	select {
-	case <-t.ready:
-	case <-t.closed:
-		return 0, ErrTailClosed
-	case <-ctx.Done():
-		return 0, ctx.Err()
-	}
-	t.mu.Lock()
-	g := t.gathered
-	t.gathered, t.spare = t.spare, nil
-	lost, t.lost = t.lost, 0
-	t.mu.Unlock()
-	defer func() {
-		g.reset()
-		t.mu.Lock()
-		t.spare = g
-		t.mu.Unlock()
-	}()
-	var e entry.Entry
-	for i := range g.positions {
-		g.batch.At(i, &e)
-		if err := fn(g.positions[i], &e); err != nil {
+	for {
+		select {
+		case <-t.closed:
+			return 0, ErrTailClosed
+		default:
+		}
+		given, lost, err := t.catchUp(fn)
+		if given || lost > 0 || err != nil {
 			return lost, err
 		}
-	}
-
-	return lost, nil
-}
-
-func (t *Tail) run() {
-	for {
 		select {
 		case <-t.woken:
 		case <-t.closed:
-			return
+			return 0, ErrTailClosed
+		case <-ctx.Done():
+			return 0, ctx.Err()
 		}
-		t.catchUp()
 	}
 }
 
-// catchUp looks at what became durable since the last time.
-func (t *Tail) catchUp() {
+// catchUp looks at what became durable since the last time. It reports whether fn
+// was called.
+func (t *Tail) catchUp(fn func(entry.Position, *entry.Entry) error) (given bool, lost uint64, err error) {
 	chunks, next := t.store.since(t.next)
 	for i := range chunks {
-		select {
-		case <-t.closed:
-			return
-		default:
-		}
 		c := &chunks[i]
 		if c.first > t.next {
-			t.lose(c.first - t.next) // They are sealed already.
+			lost += c.first - t.next // They are sealed already.
+			t.next = c.first
 		}
 		if c.overlaps(&t.filter) {
-			t.look(c)
+			found, err := t.look(c, fn)
+			given = given || found
+			if errors.Is(err, ErrEnough) {
+				return given, lost, nil
+			}
+			if err != nil {
+				return given, lost, err
+			}
 		}
 		t.next = c.end()
 	}
 	if next > t.next {
-		t.lose(next - t.next)
+		lost += next - t.next
 		t.next = next
 	}
+
+	return given, lost, nil
 }
 
-func (t *Tail) look(c *chunk) {
+// look calls fn with what a chunk holds from the next entry on. The error is fn's.
+func (t *Tail) look(c *chunk, fn func(entry.Position, *entry.Entry) error) (given bool, err error) {
 	var e entry.Entry
-	err := c.each(func(seq uint64, r *frame.Reader) error {
-		if seq < t.next || !t.filter.WantsLevel(r.Level()) || !t.filter.InTime(r.Time()) {
+	damage := c.each(func(seq uint64, r *frame.Reader) error {
+		if seq < t.next {
+			return nil
+		}
+		t.next = seq + 1
+		if !t.filter.WantsLevel(r.Level()) || !t.filter.InTime(r.Time()) {
 			return nil
 		}
 		if !r.Entry(&e) {
 			return r.Err()
 		}
 		if t.filter.Match(&e) {
-			t.gather(entry.Position{Time: e.Time, Seq: seq}, &e)
+			given = true
+			err = fn(entry.Position{Time: e.Time, Seq: seq}, &e)
 		}
 
-		return nil
+		return err
 	})
-	if err != nil {
-		t.store.log.Error("entries in memory could not be followed", "error", err)
+	if damage != nil && err == nil {
+		t.store.log.Error("entries in memory could not be followed", "error", damage)
 	}
-}
 
-func (t *Tail) gather(p entry.Position, e *entry.Entry) {
-	t.mu.Lock()
-	if g := t.gathered; len(g.positions) >= t.buffer || g.batch.Size() >= tailText {
-		t.lost++
-	} else {
-		g.batch.Add(e)
-		g.positions = append(g.positions, p)
-	}
-	t.mu.Unlock()
-	t.signal()
-}
-
-func (t *Tail) lose(n uint64) {
-	t.mu.Lock()
-	t.lost += n
-	t.mu.Unlock()
-	t.signal()
-}
-
-func (t *Tail) signal() {
-	select {
-	case t.ready <- struct{}{}:
-	default:
-	}
+	return given, err
 }
 
 // since returns what waits in memory from a number on, and the number that the
@@ -212,10 +158,16 @@ func (s *Store) since(from uint64) ([]chunk, uint64) {
 	defer s.mu.RUnlock()
 	var chunks []chunk
 	for _, h := range s.heads() {
-		for _, c := range h.all() {
-			if c.end() > from {
-				chunks = append(chunks, c)
+		old, _ := slices.BinarySearchFunc(h.chunks, from, func(c chunk, from uint64) int {
+			if c.end() <= from {
+				return -1
 			}
+
+			return 1
+		})
+		chunks = append(chunks, h.chunks[old:]...)
+		if h.open.count > 0 && h.open.end() > from {
+			chunks = append(chunks, h.open)
 		}
 	}
 

@@ -17,7 +17,7 @@ func TestATailGivesWhatPassesInOrderOfArrival(t *testing.T) {
 	w := newWorld(40)
 	w.append(t, s, 50) // Before the tail.
 	f := entry.Filter{Levels: 1<<entry.Error | 1<<entry.Info}
-	tail := s.Tail(f, 10_000)
+	tail := s.Tail(f)
 	defer tail.Close()
 	all := number(51, w.append(t, s, 2000))
 	var want []line
@@ -43,7 +43,7 @@ func TestATailGivesWhatPassesInOrderOfArrival(t *testing.T) {
 // TestASlowReaderIsToldWhatItLost appends much before the reader looks.
 func TestASlowReaderIsToldWhatItLost(t *testing.T) {
 	s := open(t, t.TempDir(), nil, 300)
-	tail := s.Tail(entry.Filter{}, 10)
+	tail := s.Tail(entry.Filter{})
 	defer tail.Close()
 	const lines = 2000
 	newWorld(41).append(t, s, lines)
@@ -65,10 +65,40 @@ func TestASlowReaderIsToldWhatItLost(t *testing.T) {
 	}
 }
 
+func TestATailGoesOnBehindWhatWasEnough(t *testing.T) {
+	s := open(t, t.TempDir(), nil, 1<<20)
+	tail := s.Tail(entry.Filter{})
+	defer tail.Close()
+	want := number(1, newWorld(42).append(t, s, 500))
+	if tail.First() != 1 {
+		t.Errorf("it begins with %d", tail.First())
+	}
+	var got []line
+	for calls := 1; len(got) < len(want); calls++ {
+		lost, err := tail.Next(within(t, 10*time.Second), func(p entry.Position, e *entry.Entry) error {
+			got = append(got, line{p, string(entry.AppendJSON(nil, e)), clone(e)})
+			if len(got) == 7*calls {
+				return logstore.ErrEnough
+			}
+
+			return nil
+		})
+		if err != nil || lost > 0 {
+			t.Fatalf("after %d of %d lines: %d lost, %v", len(got), len(want), lost, err)
+		}
+	}
+	assertSame(t, "tail", got, want)
+	broken := errors.New("broken")
+	newWorld(43).append(t, s, 1)
+	if _, err := tail.Next(within(t, 10*time.Second), func(entry.Position, *entry.Entry) error { return broken }); !errors.Is(err, broken) {
+		t.Errorf("the reader's own error: %v", err)
+	}
+}
+
 func TestATailEnds(t *testing.T) {
 	s := open(t, t.TempDir(), nil, 300)
 	nothing := func(entry.Position, *entry.Entry) error { return nil }
-	tail := s.Tail(entry.Filter{}, 10)
+	tail := s.Tail(entry.Filter{})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := tail.Next(ctx, nothing); !errors.Is(err, context.Canceled) {
@@ -79,13 +109,13 @@ func TestATailEnds(t *testing.T) {
 	if _, err := tail.Next(t.Context(), nothing); !errors.Is(err, logstore.ErrTailClosed) {
 		t.Errorf("a closed tail: %v", err)
 	}
-	other := s.Tail(entry.Filter{}, 10)
+	other := s.Tail(entry.Filter{})
 	shut(t, s)
 	if _, err := other.Next(t.Context(), nothing); !errors.Is(err, logstore.ErrTailClosed) {
 		t.Errorf("the tail of a closed store: %v", err)
 	}
 	other.Close()
-	late := s.Tail(entry.Filter{}, 10)
+	late := s.Tail(entry.Filter{})
 	if _, err := late.Next(t.Context(), nothing); !errors.Is(err, logstore.ErrTailClosed) {
 		t.Errorf("a tail that was asked for too late: %v", err)
 	}
@@ -94,7 +124,7 @@ func TestATailEnds(t *testing.T) {
 
 func TestATailSeesEachLineOfManyWritersOnce(t *testing.T) {
 	s := open(t, t.TempDir(), nil, 1<<20)
-	tail := s.Tail(entry.Filter{}, 100_000)
+	tail := s.Tail(entry.Filter{})
 	defer tail.Close()
 	j := newJob(4, 50, 3)
 	sent := make(chan error, 1)

@@ -159,8 +159,8 @@ func (l *logs) trouble(ctx context.Context, a *alert.Alert, until time.Time) ([]
 }
 
 // Tail, with the other methods of the store, makes it what the REST API reads.
-func (l *logs) Tail(filter entry.Filter, buffer int) bridge.LogTail {
-	return l.store.Tail(filter, buffer)
+func (l *logs) Tail(filter entry.Filter) bridge.LogTail {
+	return l.store.Tail(filter)
 }
 
 // Search implements bridge.Logs.
