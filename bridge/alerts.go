@@ -22,7 +22,7 @@ type Alerts interface {
 	Observer
 	Acknowledge(ctx context.Context, id, by, comment string, lasts time.Duration) (alert.Alert, error)
 	Test(ctx context.Context, channel string) (alert.Result, error)
-	Subscribe() (changes <-chan alert.Alert, cancel func())
+	Subscribe() (changes <-chan *alert.Alert, cancel func())
 }
 
 // alertView is an alert as the API shows it.

@@ -87,6 +87,7 @@ type server struct {
 	Options
 	cache      *cache
 	lastHealth memo
+	changes    changeTexts
 	samples    sampleWatch
 	streams    atomic.Int64 // Those that are open.
 	started    time.Time

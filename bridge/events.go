@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"llmwatch/bridge/alert"
 	"llmwatch/bridge/metrics"
 )
 
@@ -58,7 +59,10 @@ func (s *server) tell(ctx context.Context, stream *eventStream) error {
 		case <-s.Stopping:
 			return nil
 		case a := <-changes:
-			err = stream.send(eventAlert, "", viewAlert(&a))
+			var text []byte
+			if text, err = s.changes.text(a); err == nil {
+				err = stream.write(text)
+			}
 		case <-check.C:
 			if newest := s.samples.newest(ctx, s); newest.After(known) {
 				known = newest
@@ -107,3 +111,38 @@ func (w *sampleWatch) newest(ctx context.Context, s *server) time.Time {
 
 // sampleTimeout bounds the question for the newest sample.
 const sampleTimeout = 5 * time.Second
+
+// changesKept is how many texts are kept: streams that lag further behind than this
+// make theirs anew.
+const changesKept = 32
+
+// changeTexts are the events of alerts that changed, which all streams send alike.
+type changeTexts struct {
+	mu   sync.Mutex // Guards the fields below.
+	kept [changesKept]changeText
+	next int
+}
+
+type changeText struct {
+	of   *alert.Alert
+	text []byte
+}
+
+// text returns the event of a change. It must not be changed.
+func (c *changeTexts) text(a *alert.Alert) ([]byte, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i := range c.kept {
+		if c.kept[i].of == a {
+			return c.kept[i].text, nil
+		}
+	}
+	text, err := eventText(eventAlert, "", viewAlert(a))
+	if err != nil {
+		return nil, err
+	}
+	c.kept[c.next] = changeText{a, text}
+	c.next = (c.next + 1) % changesKept
+
+	return text, nil
+}

@@ -20,11 +20,11 @@ import (
 // fakeAlerts is somebody who changes alerts.
 type fakeAlerts struct {
 	Alerts
-	changes    chan alert.Alert
+	changes    chan *alert.Alert
 	subscribed atomic.Int64
 }
 
-func (f *fakeAlerts) Subscribe() (<-chan alert.Alert, func()) {
+func (f *fakeAlerts) Subscribe() (<-chan *alert.Alert, func()) {
 	f.subscribed.Add(1)
 
 	return f.changes, func() { f.subscribed.Add(-1) }
@@ -82,7 +82,7 @@ func (l *listening) next() (event, data string) {
 func TestEventsTellOfChangesAsTheyHappen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begin := time.Now()
-		alerts := &fakeAlerts{changes: make(chan alert.Alert)}
+		alerts := &fakeAlerts{changes: make(chan *alert.Alert)}
 		var newest atomic.Int64
 		newest.Store(begin.UnixNano())
 		m := &fakeMetrics{newest: func() (time.Time, error) { return time.Unix(0, newest.Load()), nil }}
@@ -91,7 +91,7 @@ func TestEventsTellOfChangesAsTheyHappen(t *testing.T) {
 		if event, data := l.next(); event != eventHello || !strings.Contains(data, `"version":"v1"`) {
 			t.Fatalf("the first event is %s %s", event, data)
 		}
-		alerts.changes <- alert.Alert{ID: "a_20240115", Status: alert.Active, Annotations: map[string]string{"summary": "</script>\n"}}
+		alerts.changes <- &alert.Alert{ID: "a_20240115", Status: alert.Active, Annotations: map[string]string{"summary": "</script>\n"}}
 		event, data := l.next()
 		var got alertView
 		if err := json.Unmarshal([]byte(data), &got); err != nil || event != eventAlert || got.ID != "a_20240115" {

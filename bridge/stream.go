@@ -56,18 +56,27 @@ func (s *server) stream(w http.ResponseWriter, r *http.Request, run func(*eventS
 
 // send sends one event. An empty id leaves the client's last one as it is.
 func (e *eventStream) send(event, id string, data any) error {
-	text, err := json.Marshal(data)
+	message, err := eventText(event, id, data)
 	if err != nil {
 		return err
+	}
+
+	return e.write(message)
+}
+
+// eventText is one event as it is sent.
+func eventText(event, id string, data any) ([]byte, error) {
+	text, err := json.Marshal(data)
+	if err != nil {
+		return nil, err
 	}
 	message := make([]byte, 0, len(text)+64)
 	message = append(append(append(message, "event: "...), event...), '\n')
 	if id != "" {
 		message = append(append(append(message, "id: "...), id...), '\n')
 	}
-	message = append(append(append(message, "data: "...), text...), "\n\n"...)
 
-	return e.write(message)
+	return append(append(append(message, "data: "...), text...), "\n\n"...), nil
 }
 
 // retry tells the client after how long to come back when the stream breaks.

@@ -170,8 +170,9 @@ func (m *Manager) Acknowledge(ctx context.Context, id, by, comment string, lasts
 }
 
 // Subscribe returns the alerts that change from now on, as they are then, until
-// cancel is called. A subscriber that lags behind misses some.
-func (m *Manager) Subscribe() (changes <-chan Alert, cancel func()) { return m.subs.add() }
+// cancel is called. All subscribers share them, and must not change them. One that
+// lags behind misses some.
+func (m *Manager) Subscribe() (changes <-chan *Alert, cancel func()) { return m.subs.add() }
 
 // Test sends a test notification to a channel at once, past the outbox, and
 // returns what the receiver said. ErrNotFound where there is no such channel.

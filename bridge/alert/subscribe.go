@@ -9,19 +9,19 @@ const subscriberBuffer = 256
 type subscribers struct {
 	mu   sync.Mutex
 	next int
-	all  map[int]chan Alert // Guarded by mu.
+	all  map[int]chan *Alert // Guarded by mu.
 }
 
 // add returns the changes from now on, and what ends them.
-func (s *subscribers) add() (changes <-chan Alert, cancel func()) {
+func (s *subscribers) add() (changes <-chan *Alert, cancel func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.all == nil {
-		s.all = map[int]chan Alert{}
+		s.all = map[int]chan *Alert{}
 	}
 	key := s.next
 	s.next++
-	c := make(chan Alert, subscriberBuffer)
+	c := make(chan *Alert, subscriberBuffer)
 	s.all[key] = c
 
 	return c, func() {
@@ -34,14 +34,19 @@ func (s *subscribers) add() (changes <-chan Alert, cancel func()) {
 	}
 }
 
-// publish never waits: who is too slow misses changes.
+// publish never waits: who is too slow misses changes. All get the same alerts,
+// which nobody may change.
 func (s *subscribers) publish(ts []Transition) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	alerts := make([]*Alert, len(ts))
+	for i := range ts {
+		a := ts[i].Alert
+		a.Version++
+		alerts[i] = &a
+	}
 	for _, c := range s.all {
-		for i := range ts {
-			a := ts[i].Alert
-			a.Version++
+		for _, a := range alerts {
 			select {
 			case c <- a:
 			default:

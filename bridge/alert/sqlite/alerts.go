@@ -14,12 +14,6 @@ import (
 	"llmwatch/internal/database"
 )
 
-// Load implements alert.Store.
-func (s *Store) Load(ctx context.Context, now time.Time) ([]alert.Alert, error) {
-	return s.alerts(ctx, "load alerts", `SELECT body FROM alerts WHERE resolved_at = 0
-		UNION ALL SELECT body FROM alerts WHERE resolved_at > 0 AND reopens_until > ?`, database.Millis(now))
-}
-
 // Alerts implements alert.Store.
 func (s *Store) Alerts(ctx context.Context, ids []string) ([]alert.Alert, error) {
 	list, err := json.Marshal(ids)

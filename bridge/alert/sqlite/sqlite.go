@@ -16,6 +16,7 @@ var migrations embed.FS
 type Store struct {
 	db     *database.DB
 	cipher Cipher // Nil where nothing is sealed.
+	loaded loaded
 }
 
 // Open opens the database in that file, creates it where it does not exist, and

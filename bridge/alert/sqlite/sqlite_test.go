@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -191,6 +192,43 @@ func TestLoadReturnsWhatMayStillChange(t *testing.T) {
 	}
 	if want := "open_20240115 recent_20240115"; ids(got) != want {
 		t.Errorf("loaded %s, want %s", ids(got), want)
+	}
+}
+
+func TestLoadSeesWhatOtherProcessesChange(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "llmwatch.db")
+	s, other := openAt(t, path), openAt(t, path)
+	begin(t, s, fired("one", 1, noon), fired("two", 1, noon))
+	load := func() []alert.Alert {
+		t.Helper()
+		alerts, err := s.Load(t.Context(), noon.Add(2*time.Minute))
+		if err != nil {
+			t.Fatal(err)
+		}
+		slices.SortFunc(alerts, func(a, b alert.Alert) int { return strings.Compare(a.ID, b.ID) })
+
+		return alerts
+	}
+	load()
+	changed := get(t, other, "two_20240115")
+	changed.Status, changed.Description = alert.Active, "it goes on"
+	commit(t, other, alert.Changes{Transitions: []alert.Transition{{Alert: changed}}})
+	begin(t, other, fired("three", 1, noon))
+	var want []alert.Alert
+	for _, id := range []string{"one_20240115", "three_20240115", "two_20240115"} {
+		want = append(want, get(t, other, id))
+	}
+	for range 2 { // What is remembered is the same.
+		if diff := cmp.Diff(want, load()); diff != "" {
+			t.Errorf("loaded (-want +got):\n%s", diff)
+		}
+	}
+	gone := get(t, other, "one_20240115")
+	gone.Status, gone.ResolvedAt, gone.Cooldown = alert.Resolved, noon, time.Minute
+	commit(t, other, alert.Changes{Transitions: []alert.Transition{{Alert: gone}}})
+	if got := load(); ids(got) != "three_20240115 two_20240115" {
+		t.Errorf("loaded %s after one has ended", ids(got))
 	}
 }
 
