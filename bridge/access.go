@@ -80,6 +80,10 @@ func GuardRest(access Access, logger *slog.Logger) http.Handler {
 // answers other methods.
 func (s *server) guard(path string, methods map[string]Need, next http.Handler) http.Handler {
 	allowed := strings.Join(slices.Sorted(maps.Keys(methods)), ", ")
+	page := next
+	if s.Turns != nil {
+		next = s.Turns(next)
+	}
 
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		need, ok := methods[r.Method]
@@ -89,7 +93,7 @@ func (s *server) guard(path string, methods map[string]Need, next http.Handler) 
 		r, err := s.admit(w, r, path, need)
 		switch {
 		case err != nil && need == NeedPage && navigates(r):
-			showLogin(w, r, next)
+			showLogin(w, r, page)
 		case err != nil:
 			WriteError(w, s.explain(r, err))
 		case !ok:

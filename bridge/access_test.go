@@ -86,6 +86,31 @@ func TestStrangersAreLetInNowhere(t *testing.T) {
 	}
 }
 
+func TestStrangersNeitherWaitForATurnNorTakeOne(t *testing.T) {
+	turns := 0
+	b := put(t, &fakeMetrics{}, func(o *Options) {
+		o.Access = &fakeAccess{may: []Need{NeedRead}}
+		o.Turns = func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				turns++
+				next.ServeHTTP(w, r)
+			})
+		}
+	})
+	resp := b.do(request(t, http.MethodGet, Base+"/logs/search"))
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusUnauthorized || turns != 0 {
+		t.Errorf("a stranger is answered %d after %d turns", resp.StatusCode, turns)
+	}
+	r := request(t, http.MethodGet, Base+"/logs/search")
+	r.Header.Set("X-User", "ada")
+	resp = b.do(r)
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK || turns != 1 {
+		t.Errorf("a caller is answered %d after %d turns", resp.StatusCode, turns)
+	}
+}
+
 func TestEachMethodHasItsNeed(t *testing.T) {
 	f := &fakeAccess{may: []Need{NeedIngest}}
 	b := guarded(t, f, map[string]http.Handler{"/prometheus/": http.HandlerFunc(ok)})
@@ -148,7 +173,7 @@ func TestPageAsksStrangersToLogIn(t *testing.T) {
 		fmt.Fprint(w, "page at "+r.URL.Path)
 	})
 	b := put(t, &fakeMetrics{}, func(o *Options) {
-		o.Access = &fakeAccess{}
+		o.Access = &fakeAccess{may: []Need{NeedRead}}
 		o.Mounts = map[string]http.Handler{"/": page}
 		o.tableOfTest = []Route{{"/", get(NeedPage)}}
 	})

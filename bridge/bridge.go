@@ -75,6 +75,9 @@ type Options struct {
 	// Registerer receives the metrics of the API itself.
 	Registerer prometheus.Registerer
 	Logger     *slog.Logger
+	// Turns bounds how many of those who were let in are served at a time; nil
+	// bounds nothing.
+	Turns func(http.Handler) http.Handler
 	// Stopping is closed when event streams must end; nil is never.
 	Stopping <-chan struct{}
 	// Now is the clock, time.Now where nil.

@@ -135,7 +135,9 @@ func (o *observer) observe(r *http.Request, x *exchange, w *statusWriter, took t
 	o.requests.WithLabelValues(x.route, Method(r.Method), strconv.Itoa(w.status)).Inc()
 	o.duration.WithLabelValues(x.route).Observe(took.Seconds())
 	level := slog.LevelDebug
-	if w.status >= http.StatusInternalServerError {
+	// What is unavailable for now is told of where it is found, and limits are only
+	// counted: a flood of requests must not become a flood of lines.
+	if w.status >= http.StatusInternalServerError && w.status != http.StatusServiceUnavailable {
 		level = slog.LevelWarn
 	}
 	o.logger.Log(r.Context(), level, "request completed",

@@ -155,6 +155,7 @@ func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
 				ReloadPath:          a.reloader,
 			}),
 			Access:     access.door(),
+			Turns:      a.gate.Turns,
 			Registerer: out.registry,
 			Logger:     logger,
 			Stopping:   a.port.closing,
@@ -183,7 +184,7 @@ func NewExporter(cfg Config, logger *slog.Logger) (*App, error) {
 		mux := http.NewServeMux()
 		out.registry.MustRegister(a.reloader, a.gate)
 		mux.Handle(ReloadPath, bridge.Guard(access.door(), logger, ReloadPath, a.reloader))
-		mux.Handle("/metrics", bridge.Guard(access.door(), logger, "/metrics", out.handler))
+		mux.Handle("/metrics", bridge.Guard(access.door(), logger, "/metrics", a.gate.Turns(out.handler)))
 		for path, receiver := range out.receivers() {
 			mux.Handle(bridge.Base+path, bridge.Guard(access.door(), logger, bridge.Base+path, receiver))
 		}
@@ -254,6 +255,7 @@ func NewBridge(cfg Config, logger *slog.Logger) (*App, error) {
 				ReloadPath: a.reloader,
 			}),
 			Access:     access.door(),
+			Turns:      a.gate.Turns,
 			Registerer: registry,
 			Logger:     logger,
 			Stopping:   a.port.closing,

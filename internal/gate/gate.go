@@ -137,7 +137,7 @@ func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, why Refusal, messa
 	g.Refuse(w, r, why, message)
 }
 
-// Wrap puts the gate before a handler.
+// Wrap puts the gate before everything, whoever asks.
 func (g *Gate) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		protect(w.Header(), r.TLS != nil)
@@ -154,9 +154,17 @@ func (g *Gate) Wrap(next http.Handler) http.Handler {
 		}
 		paced := g.pace(w, r)
 		defer paced.end()
+		next.ServeHTTP(paced, r)
+	})
+}
+
+// Turns has queries, exports and scrapes wait for their turn. It belongs behind
+// whatever says who may ask: strangers must neither wait nor have others wait.
+func (g *Gate) Turns(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		turn := g.turns[g.Kind(r)]
 		if turn == nil {
-			next.ServeHTTP(paced, r)
+			next.ServeHTTP(w, r)
 			return
 		}
 		if !g.enter(turn, r) {
@@ -167,7 +175,7 @@ func (g *Gate) Wrap(next http.Handler) http.Handler {
 			return
 		}
 		defer func() { <-turn }()
-		next.ServeHTTP(paced, r)
+		next.ServeHTTP(w, r)
 	})
 }
 

@@ -67,7 +67,7 @@ func ask(g *Gate, next http.Handler, change func(*http.Request)) *httptest.Respo
 		change(r)
 	}
 	w := httptest.NewRecorder()
-	g.Wrap(next).ServeHTTP(w, r)
+	g.Wrap(g.Turns(next)).ServeHTTP(w, r)
 
 	return w
 }
