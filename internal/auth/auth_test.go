@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -362,6 +363,7 @@ func TestHold(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	slices.SortFunc(token, func(a, b Token) int { return strings.Compare(a.Name, b.Name) }) // They may be made in the same millisecond.
 	held := func(p Principal, err error) context.Context {
 		t.Helper()
 		if err != nil {
