@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"llmwatch/internal/settings"
 )
 
 type logsTailCmd struct {
@@ -54,7 +56,7 @@ func (c *logsTailCmd) Run(ctx context.Context, out output) error {
 		if time.Since(began) > lastReconnect {
 			wait = firstReconnect
 		}
-		fmt.Fprintf(out.stderr, "llmwatch: %v; connecting again\n", err)
+		fmt.Fprintf(out.stderr, "llmwatch: %s; connecting again\n", settings.Public(err.Error()))
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():

@@ -99,7 +99,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 type output struct{ stdout, stderr io.Writer }
 
 // fail prints what went wrong, one line for each mistake in the configuration,
-// and returns the exit code.
+// and returns the exit code. Addresses are printed without the passwords in them.
 func fail(stderr io.Writer, err error) int {
 	var config *app.ConfigError
 	var problems settings.Problems
@@ -113,10 +113,10 @@ func fail(stderr io.Writer, err error) int {
 
 		return exitUsage
 	case errors.As(err, &config):
-		fmt.Fprintln(stderr, "llmwatch:", strings.Join(strings.Fields(err.Error()), " "))
+		fmt.Fprintln(stderr, "llmwatch:", strings.Join(strings.Fields(settings.Public(err.Error())), " "))
 		return exitUsage
 	default:
-		fmt.Fprintln(stderr, "llmwatch:", err)
+		fmt.Fprintln(stderr, "llmwatch:", settings.Public(err.Error()))
 		return exitFailure
 	}
 }

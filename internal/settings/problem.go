@@ -83,7 +83,7 @@ func (p Problems) err() error {
 		return nil
 	}
 	for i := range p {
-		p[i].Text = public(p[i].Text) // Sections repeat what they refuse.
+		p[i].Text = Public(p[i].Text) // Sections repeat what they refuse.
 	}
 	slices.SortStableFunc(p, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Origin.Layer, b.Origin.Layer), cmp.Compare(a.Origin.Line, b.Origin.Line), cmp.Compare(a.Origin.Name, b.Origin.Name))

@@ -163,8 +163,8 @@ var credentials = regexp.MustCompile(`(^|//)[^/\s]*@`)
 // hidden stands where a secret does.
 const hidden = "<secret>"
 
-// public is a text without the credentials of a URL in it.
-func public(text string) string {
+// Public is a text without the credentials of a URL in it.
+func Public(text string) string {
 	if !strings.Contains(text, "://") {
 		return text
 	}
@@ -179,7 +179,7 @@ func (s *Setting) got(text string) string {
 	if s.Secret {
 		return ""
 	}
-	text = public(text)
+	text = Public(text)
 	if len(text) > maxShown {
 		text = strings.ToValidUTF8(text[:maxShown], "") + "…"
 	}
@@ -266,7 +266,7 @@ func (s *Setting) text(v reflect.Value) string {
 
 		return strings.TrimSpace(string(text))
 	case v.Kind() == reflect.String:
-		return public(v.String())
+		return Public(v.String())
 	case v.CanInt() && s.isSize():
 		return sizeText(v.Int())
 	default:
