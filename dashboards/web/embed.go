@@ -26,9 +26,9 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 	"connect-src 'self'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'"
 
 // views are the first segments of the paths at which the page has a view;
-// src/views.ts lists the same.
+// src/app.tsx has the same routes.
 var views = map[string]bool{
-	"": true, "alerts": true, "logs": true, "system": true, "requests": true, "application": true, "status": true,
+	"": true, "alerts": true, "runbooks": true, "logs": true, "system": true, "requests": true, "application": true, "status": true,
 }
 
 // baseTag is what index.html carries and each answer replaces.

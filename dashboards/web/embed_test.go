@@ -1,6 +1,7 @@
 package web
 
 import (
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -124,18 +125,16 @@ func TestWithoutABuildThePageSaysHowToMakeOne(t *testing.T) {
 	}
 }
 
-func TestViewsAreThoseOfTheNavigation(t *testing.T) {
-	source, err := os.ReadFile("src/views.ts")
+func TestViewsAreThoseOfThePage(t *testing.T) {
+	source, err := os.ReadFile("src/app.tsx")
 	if err != nil {
 		t.Fatal(err)
 	}
-	found := regexp.MustCompile(`path: "/(\w*)"`).FindAllStringSubmatch(string(source), -1)
-	for _, m := range found {
-		if !views[m[1]] {
-			t.Errorf("/%s is in the navigation and is not served", m[1])
-		}
+	found := map[string]bool{}
+	for _, m := range regexp.MustCompile(`<Route path="/(\w*)`).FindAllStringSubmatch(string(source), -1) {
+		found[m[1]] = true
 	}
-	if len(found) < 6 {
-		t.Errorf("found %d views only", len(found))
+	if !maps.Equal(found, views) {
+		t.Errorf("the page has the views %v, and those that are served are %v", found, views)
 	}
 }

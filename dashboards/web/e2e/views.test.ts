@@ -25,6 +25,8 @@ const views = {
   system: "/system?range=15m",
   api: "/requests?range=15m",
   application: "/application?range=15m",
+  runbook: "/runbooks/high_api_error_rate",
+  runbooks: "/runbooks",
   rules: "/alerts/rules",
   rule: "/alerts/rules?edit=high_cpu_usage",
   logs: "/logs?range=1h",

@@ -18,6 +18,7 @@ const System = lazy(() => import("./pages/System"));
 const Requests = lazy(() => import("./pages/Requests"));
 const Application = lazy(() => import("./pages/Application"));
 const Status = lazy(() => import("./pages/Status"));
+const Runbook = lazy(() => import("./pages/Runbook"));
 
 /** While the code of a view is on its way. */
 function Coming() {
@@ -40,6 +41,7 @@ function Views() {
           <Route path="/alerts/history" component={Alerts} />
           <Route path="/alerts/rules" component={Rules} />
           <Route path="/alerts/:id">{({ id }) => <AlertPage id={id} />}</Route>
+          <Route path="/runbooks/:name?">{({ name }) => <Runbook name={name} />}</Route>
           <Route path="/logs" component={Logs} />
           <Route path="/system" component={System} />
           <Route path="/requests" component={Requests} />

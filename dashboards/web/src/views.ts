@@ -1,4 +1,4 @@
-/** The views, in the order of the navigation. embed.go lists their paths too. */
+/** The views, in the order of the navigation. app.tsx has their routes. */
 export const views = [
   { path: "/", name: "Overview", short: "Overview", icon: "overview" },
   { path: "/alerts", name: "Alerts", short: "Alerts", icon: "alerts" },

@@ -26,8 +26,11 @@ export function Shell({ children }: { children: React.ReactNode }) {
   );
 }
 
+/** Runbooks belong to the alerts that they are about. */
 const isAt = (location: string, path: string) =>
-  path === "/" ? location === "/" : location.startsWith(path);
+  path === "/"
+    ? location === "/"
+    : location.startsWith(path) || (path === "/alerts" && location.startsWith("/runbooks"));
 
 /** The view at the current address. */
 export function useCurrentView() {

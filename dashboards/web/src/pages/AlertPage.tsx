@@ -3,6 +3,7 @@ import { AcknowledgeButton } from "../components/Acknowledge";
 import { Ago, Moment } from "../components/Ago";
 import { Panel } from "../components/Panel";
 import { Ready } from "../components/Ready";
+import { RunbookLink } from "../components/RunbookLink";
 import { View } from "../components/Shell";
 import { SeverityTag, Shape, statusWords } from "../components/Tags";
 import type { Schemas } from "../data/api";
@@ -12,6 +13,8 @@ import { meaning, toneOf } from "../data/timeline";
 import { Around } from "./Around";
 
 type Alert = Schemas["Alert"];
+
+const runbookUrl = "runbook_url";
 
 /** One alert: what it is, who has it, what happened, and what to do. */
 export default function AlertPage({ id }: { id: string }) {
@@ -26,9 +29,16 @@ export default function AlertPage({ id }: { id: string }) {
         </>
       }
       tools={
-        alert &&
-        alert.status !== "resolved" &&
-        alert.status !== "acknowledged" && <AcknowledgeButton alert={alert} primary />
+        alert && (
+          <>
+            <RunbookLink className="button" url={alert.metadata.annotations[runbookUrl]}>
+              Runbook
+            </RunbookLink>
+            {alert.status !== "resolved" && alert.status !== "acknowledged" && (
+              <AcknowledgeButton alert={alert} primary />
+            )}
+          </>
+        )
       }
     >
       <Ready of={asked} what="the alert">
@@ -141,7 +151,17 @@ function Pairs({ of }: { of: [string, string][] }) {
       {of.map(([name, value]) => (
         <div key={name}>
           <dt className="break">{name}</dt>
-          <dd className="break mono">{/^https?:\/\//.test(value) ? <WebLink to={value} /> : value}</dd>
+          <dd className="break mono">
+            {name === runbookUrl ? (
+              <RunbookLink url={value} otherwise={value}>
+                {value}
+              </RunbookLink>
+            ) : /^https?:\/\//.test(value) ? (
+              <WebLink to={value} />
+            ) : (
+              value
+            )}
+          </dd>
         </div>
       ))}
     </dl>

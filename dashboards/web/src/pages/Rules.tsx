@@ -1,6 +1,7 @@
 import { Ago } from "../components/Ago";
 import { Ready } from "../components/Ready";
 import { RuleForm } from "../components/RuleForm";
+import { RunbookLink } from "../components/RunbookLink";
 import { View } from "../components/Shell";
 import { SeverityTag, Tag } from "../components/Tags";
 import { useAddress } from "../data/address";
@@ -69,6 +70,9 @@ function RuleItem({ rule, onEdit }: { rule: Rule; onEdit: () => void }) {
               evaluated <Ago at={rule.state.last_evaluation} />
             </span>
           )}
+          <RunbookLink url={rule.annotations["runbook_url"]}>
+            Runbook<span className="hidden"> of {rule.name}</span>
+          </RunbookLink>
         </p>
         {rule.state?.last_error && <p className="error-text break">{rule.state.last_error}</p>}
       </div>
