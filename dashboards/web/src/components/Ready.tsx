@@ -67,7 +67,7 @@ export function Failed({ error, what, again }: { error: unknown; what: string; a
 }
 
 const Old = ({ error, what }: { error: unknown; what: string }) => (
-  <p className="soft break" role="status">
+  <p className="old soft break" role="status">
     Showing the last known {what}: {explain(error)}.
   </p>
 );

@@ -59,7 +59,7 @@ function Firing() {
     : "Alerts";
   return (
     <Panel title={title} flush more={<Link href="/alerts/history">History</Link>}>
-      <div aria-live="polite">
+      <div className="said" aria-live="polite">
         <Ready of={alerts} what="alerts">
           {({ data, count }) =>
             count === 0 ? (
