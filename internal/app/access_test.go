@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"golang.org/x/crypto/bcrypt"
 
 	"llmwatch/bridge"
@@ -254,8 +255,20 @@ func TestRateLimitOfTheFile(t *testing.T) {
 	a, err := NewExporter(*cfg, silent)
 	base := serving(t, a, err)
 	try(t, http.MethodGet, base+"/metrics", "")
-	if status, text := try(t, http.MethodGet, base+"/metrics", ""); status != http.StatusTooManyRequests || !strings.Contains(text, "rate_limit") {
-		t.Errorf("the second request is answered with %d %s", status, text)
+	resp, err := client.Get(base + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusTooManyRequests || resp.Header.Get("Retry-After") != "3600" || !strings.Contains(string(text), "rate_limit") {
+		t.Errorf("the second request is answered with %d %v %s (%v)", resp.StatusCode, resp.Header, text, err)
+	}
+	expectProtected(t, "the refusal", resp.Header)
+	const counted = "# HELP llmwatch_requests_refused_total Requests that were refused to protect others or the caller, by the reason.\n" +
+		"# TYPE llmwatch_requests_refused_total counter\nllmwatch_requests_refused_total{reason=\"request_rate\"} 1\n"
+	if err := testutil.CollectAndCompare(a.gate, strings.NewReader(counted), "llmwatch_requests_refused_total"); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -44,7 +44,7 @@ func listen(address string, web *webConfig, g *gate.Gate, logger *slog.Logger) (
 	p := &port{listener: documentedErrors{g.Listener(l), g}, failed: make(chan error, 1), closing: make(chan struct{}), web: web}
 	p.handle(http.HandlerFunc(notReady))
 	p.server = &http.Server{
-		Handler:           g.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*p.handler.Load()).ServeHTTP(w, r) })),
+		Handler:           g.Wrap(web.limited(p, g.Count)),
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       g.IdleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
@@ -60,6 +60,9 @@ func listen(address string, web *webConfig, g *gate.Gate, logger *slog.Logger) (
 
 // handle replaces what answers requests.
 func (p *port) handle(h http.Handler) { p.handler.Store(&h) }
+
+// ServeHTTP implements http.Handler.
+func (p *port) ServeHTTP(w http.ResponseWriter, r *http.Request) { (*p.handler.Load()).ServeHTTP(w, r) }
 
 func (p *port) serve() {
 	serve := p.server.Serve

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"llmwatch/bridge"
+	"llmwatch/internal/gate"
 )
 
 // webConfig is a web configuration file, in the format that Prometheus and its
@@ -78,7 +79,7 @@ func (c *webConfig) secured() bool {
 	return c.tls != nil && c.tls.ClientAuth == tls.RequireAndVerifyClientCert
 }
 
-// apply prepares a server for TLS, and adds the headers and the limit of the file.
+// apply prepares a server for TLS, and adds the headers of the file.
 func (c *webConfig) apply(server *http.Server) {
 	server.TLSConfig = c.tls
 	if c.tls != nil && !c.http2 {
@@ -89,7 +90,19 @@ func (c *webConfig) apply(server *http.Server) {
 		for name, value := range c.headers {
 			w.Header().Set(name, value)
 		}
-		if c.limit != nil && !c.limit.Allow() {
+		next.ServeHTTP(w, r)
+	})
+}
+
+// limited refuses requests beyond the limit of the file, and has them counted.
+func (c *webConfig) limited(next http.Handler, count func(gate.Refusal)) http.Handler {
+	if c.limit == nil {
+		return next
+	}
+
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !c.limit.Allow() {
+			count(gate.TooFast)
 			w.Header().Set("Retry-After", fmt.Sprintf("%.0f", max(1, time.Duration(float64(time.Second)/float64(c.limit.Limit())).Seconds())))
 			bridge.WriteError(w, &bridge.Error{
 				Status: http.StatusTooManyRequests, Code: bridge.CodeTooMany,
