@@ -114,7 +114,7 @@ func notReady(w http.ResponseWriter, r *http.Request) {
 
 // documentedErrors puts the answers that net/http itself gives to malformed
 // requests and oversized headers into the documented error form. net/http
-// offers no other way to change them.
+// offers no other way to change them, and none with TLS.
 type documentedErrors struct {
 	net.Listener
 	gate *gate.Gate
