@@ -70,7 +70,14 @@ func (s *server) searchLogs(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	page := newEntryPage(w)
+	wanted := q.Limit
 	next, err := s.Logs.Search(r.Context(), q, page.add)
+	for ; err == nil && next != nil && page.count < wanted; next, err = s.Logs.Search(r.Context(), q, page.add) {
+		if err := page.flush(); err != nil {
+			return err
+		}
+		q.After, q.Limit = next, wanted-page.count
+	}
 	if err != nil {
 		return err
 	}
@@ -102,7 +109,7 @@ func (s *server) logContext(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	page := newEntryPage(w)
-	err = s.Logs.Around(r.Context(), id, before, after, same, page.add)
+	err = s.Logs.Around(r.Context(), id, before, after, same, page.send)
 	if errors.Is(err, logstore.ErrNotFound) {
 		return &Error{http.StatusNotFound, CodeNotFound, "there is no log entry " + id.String() + "; it may be older than what is kept"}
 	}

@@ -1,12 +1,14 @@
 package bridge
 
 import (
+	"bytes"
 	"encoding/csv"
 	"io"
 	"net/http"
 	"strings"
 	"time"
 
+	"llmwatch/bridge/logstore"
 	"llmwatch/bridge/logstore/entry"
 )
 
@@ -26,7 +28,12 @@ func (s *server) exportLogs(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	for {
-		next, err := s.Logs.Search(r.Context(), q, file.add)
+		n := 0
+		next, err := s.Logs.Search(r.Context(), q, func(at entry.Position, e *entry.Entry) error {
+			n++
+
+			return file.add(at, e)
+		})
 		if err == nil {
 			err = file.flush()
 		}
@@ -37,11 +44,15 @@ func (s *server) exportLogs(w http.ResponseWriter, r *http.Request) error {
 		if next == nil {
 			return file.end()
 		}
-		q.After = next
+		// Of long entries fewer fill the buffer, and more would be looked for in vain.
+		q.After, q.Limit = next, min(max(2*n, minLogLimit), maxLogLimit)
 	}
 }
 
-// logFile writes entries in a format.
+// minLogLimit is how few entries an export looks for at once.
+const minLogLimit = 10
+
+// logFile gathers entries in a format. add sends nothing, as that of a page.
 type logFile interface {
 	add(at entry.Position, e *entry.Entry) error
 	flush() error
@@ -54,7 +65,10 @@ func newLogFile(w http.ResponseWriter, format string, now time.Time) logFile {
 	}
 	announce(w, "logs", format, now)
 	if format == formatCSV {
-		return &csvFile{csv: csv.NewWriter(w), row: make([]string, len(logColumns))}
+		f := &csvFile{w: w, row: make([]string, len(logColumns))}
+		f.csv = csv.NewWriter(&f.buf)
+
+		return f
 	}
 
 	return &jsonFile{w: w}
@@ -79,7 +93,7 @@ func (f *jsonFile) add(at entry.Position, e *entry.Entry) error {
 		return nil
 	}
 
-	return f.flush()
+	return logstore.ErrEnough
 }
 
 func (f *jsonFile) flush() error {
@@ -109,7 +123,9 @@ var logColumns = []string{
 }
 
 type csvFile struct {
-	csv    *csv.Writer
+	w      io.Writer
+	buf    bytes.Buffer
+	csv    *csv.Writer // Into buf.
 	row    []string
 	headed bool
 }
@@ -124,8 +140,14 @@ func (f *csvFile) add(at entry.Position, e *entry.Entry) error {
 	}
 	f.row[len(f.row)-2] = attributes(e)
 	f.row[len(f.row)-1] = at.String()
+	if err := f.csv.Write(f.row); err != nil {
+		return err
+	}
+	if f.buf.Len() < pageBuffer {
+		return nil
+	}
 
-	return f.csv.Write(f.row)
+	return logstore.ErrEnough
 }
 
 // attributes are the fields without a column of their own.
@@ -161,8 +183,12 @@ func (f *csvFile) head() error {
 
 func (f *csvFile) flush() error {
 	f.csv.Flush()
+	if err := f.csv.Error(); err != nil {
+		return err
+	}
+	_, err := f.buf.WriteTo(f.w)
 
-	return f.csv.Error()
+	return err
 }
 
 func (f *csvFile) end() error {

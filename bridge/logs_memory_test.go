@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"llmwatch/bridge/logstore"
@@ -23,6 +24,8 @@ type memoryLogs struct {
 	// entry that a search finds.
 	fail error
 	slow func()
+	// searching is how many searches are under way.
+	searching atomic.Int64
 }
 
 type keptEntry struct {
@@ -99,6 +102,8 @@ func (m *memoryLogs) all(oldest bool) ([]keptEntry, error) {
 }
 
 func (m *memoryLogs) Search(ctx context.Context, q logstore.Query, fn func(entry.Position, *entry.Entry) error) (*entry.Position, error) {
+	m.searching.Add(1)
+	defer m.searching.Add(-1)
 	kept, err := m.all(q.Oldest)
 	if err != nil {
 		return nil, err
@@ -120,7 +125,9 @@ func (m *memoryLogs) Search(ctx context.Context, q logstore.Query, fn func(entry
 		}
 		found, last = found+1, k.at
 		e := cloned(&k.e)
-		if err := fn(k.at, &e); err != nil {
+		if err := fn(k.at, &e); errors.Is(err, logstore.ErrEnough) {
+			return &last, nil
+		} else if err != nil {
 			return nil, err
 		}
 	}

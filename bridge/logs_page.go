@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"llmwatch/bridge/logstore"
 	"llmwatch/bridge/logstore/entry"
 )
 
@@ -43,6 +44,8 @@ func newEntryPage(w http.ResponseWriter) *entryPage {
 	return &entryPage{w: w, buf: []byte(`{"success":true,"data":[`)}
 }
 
+// add takes an entry and sends nothing: who reads slowly must not have others wait
+// who search.
 func (p *entryPage) add(at entry.Position, e *entry.Entry) error {
 	if p.count > 0 {
 		p.buf = append(p.buf, ',')
@@ -50,6 +53,15 @@ func (p *entryPage) add(at entry.Position, e *entry.Entry) error {
 	p.count++
 	p.buf = appendEntry(p.buf, at, e)
 	if len(p.buf) < pageBuffer {
+		return nil
+	}
+
+	return logstore.ErrEnough
+}
+
+// send is add for what cannot be done in pieces.
+func (p *entryPage) send(at entry.Position, e *entry.Entry) error {
+	if p.add(at, e) == nil {
 		return nil
 	}
 

@@ -13,6 +13,11 @@ import (
 )
 
 const (
+	// tailBuffer is how much is sent at once; each reader has one.
+	tailBuffer = 32 << 10
+	// resumePage is how many entries are looked for at once when a tail is resumed:
+	// about what is sent at once.
+	resumePage = 100
 	// tailRest is how long a tail gathers after it has sent something: a flood of
 	// small batches costs each reader no more than twenty events a second.
 	tailRest = 50 * time.Millisecond
@@ -80,7 +85,7 @@ type logStream struct {
 // back with: a reader that is cut off again gets them again, none is lost.
 func (s *server) resume(ctx context.Context, stream *logStream, filter entry.Filter, last entry.Position) error {
 	filter.From = max(filter.From, last.Time-int64(lateness))
-	q := logstore.Query{Filter: filter, Oldest: true, Limit: maxLogLimit}
+	q := logstore.Query{Filter: filter, Oldest: true, Limit: resumePage}
 	for {
 		next, err := s.Logs.Search(ctx, q, func(at entry.Position, e *entry.Entry) error {
 			if at.Seq <= last.Seq {
@@ -136,37 +141,28 @@ func (t *logStream) follow(ctx context.Context, tail LogTail) error {
 	}
 }
 
-// gather takes an entry of the tail. It sends nothing: a slow reader must not have
-// the store wait.
+// gather takes an entry of the tail.
 func (t *logStream) gather(at entry.Position, e *entry.Entry) error {
 	if _, sent := slices.BinarySearch(t.replayed, at.Seq); sent {
 		return nil
 	}
-	t.add(at, at, e)
-	if len(t.buf) < pageBuffer {
-		return nil
-	}
 
-	return logstore.ErrEnough
+	return t.entry(at, at, e)
 }
 
-// entry writes one event.
+// entry adds one event to those that are sent next. It sends nothing: a slow
+// reader must not have the store wait.
 func (t *logStream) entry(id, at entry.Position, e *entry.Entry) error {
-	t.add(id, at, e)
-	if len(t.buf) < pageBuffer {
-		return nil
-	}
-
-	return t.flush()
-}
-
-// add appends one event to those that are sent next.
-func (t *logStream) add(id, at entry.Position, e *entry.Entry) {
 	t.buf = append(t.buf, "id: "...)
 	t.buf = append(t.buf, id.String()...)
 	t.buf = append(t.buf, "\ndata: "...)
 	t.buf = appendEntry(t.buf, at, e)
 	t.buf = append(t.buf, "\n\n"...)
+	if len(t.buf) < tailBuffer {
+		return nil
+	}
+
+	return logstore.ErrEnough
 }
 
 func (t *logStream) flush() error {

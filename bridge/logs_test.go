@@ -576,6 +576,51 @@ func TestTailTellsHowMuchASlowReaderMissed(t *testing.T) {
 	})
 }
 
+// onlooker is a client who sees whether it is sent something during a search.
+type onlooker struct {
+	*httptest.ResponseRecorder
+	logs   *memoryLogs
+	during int
+	until  int // How much it reads.
+	leave  func()
+}
+
+func (o *onlooker) Write(p []byte) (int, error) {
+	if o.logs.searching.Load() > 0 {
+		o.during++
+	}
+	n, err := o.ResponseRecorder.Write(p)
+	if o.until > 0 && o.Body.Len() >= o.until {
+		o.leave()
+	}
+
+	return n, err
+}
+
+func TestNobodyReadsWhileASearchIsUnderWay(t *testing.T) {
+	b, logs := putLogs(t)
+	const entries = 900
+	logs.put(entries, func(_ int, e *entry.Entry) { e.Message = strings.Repeat("long ", 400) })
+	var page logPage
+	b.get("/logs/search?order=oldest&limit=1", &page)
+	for path, last := range map[string]string{
+		"/logs/search?limit=1000": "", "/export/logs?format=json": "", "/export/logs?format=csv": "", "/logs/tail": page.Data[0].ID,
+	} {
+		ctx, leave := context.WithCancel(t.Context())
+		r := httptest.NewRequestWithContext(ctx, http.MethodGet, Base+path, http.NoBody)
+		o := &onlooker{ResponseRecorder: httptest.NewRecorder(), logs: logs, leave: leave}
+		if last != "" {
+			r.Header.Set("Last-Event-ID", last)
+			o.until = (entries - 1) * 2000
+		}
+		b.handler.ServeHTTP(o, r)
+		leave()
+		if got := strings.Count(o.Body.String(), "long long"); o.during > 0 || got < entries-1 {
+			t.Errorf("%s is sent %d times during a search, and has %d of its entries", path, o.during, got)
+		}
+	}
+}
+
 func TestTailRefusesBadIDs(t *testing.T) {
 	b, _ := putLogs(t)
 	req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, Base+"/logs/tail", http.NoBody)

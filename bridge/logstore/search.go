@@ -3,6 +3,7 @@ package logstore
 import (
 	"cmp"
 	"context"
+	"errors"
 	"math"
 	"runtime"
 	"slices"
@@ -27,15 +28,34 @@ type Query struct {
 // pageSize is how many are looked for at once where all are wanted.
 const pageSize = 2000
 
+// ErrEnough ends a call of Search or Tail.Next after the entry that it is returned
+// for. The next call goes on behind that.
+var ErrEnough = errors.New("enough for now")
+
 // Search calls fn with the entries that pass the filter, in order. What fn sees
-// holds during the call; an error of fn ends the search and is returned. Next is
-// where to go on, nil at the end. Entries that arrive meanwhile change nothing of
-// what is before After.
+// holds during the call; an error of fn ends the search and is returned, but for
+// ErrEnough. fn should not wait: few searches are made at a time, and others wait
+// for them. Next is where to go on, nil at the end. Entries that arrive meanwhile
+// change nothing of what is before After.
 func (s *Store) Search(ctx context.Context, q Query, fn func(entry.Position, *entry.Entry) error) (next *entry.Position, err error) {
 	if err := s.queries.Acquire(ctx, 1); err != nil {
 		return nil, wrap("search", err)
 	}
 	defer s.queries.Release(1)
+	var last entry.Position
+	next, err = s.pages(ctx, q, func(p entry.Position, e *entry.Entry) error {
+		last = p
+
+		return fn(p, e)
+	})
+	if errors.Is(err, ErrEnough) {
+		return &last, nil
+	}
+
+	return next, err
+}
+
+func (s *Store) pages(ctx context.Context, q Query, fn func(entry.Position, *entry.Entry) error) (next *entry.Position, err error) {
 	if q.Limit > 0 && q.Limit <= pageSize {
 		return s.page(ctx, q, q.Limit, fn)
 	}

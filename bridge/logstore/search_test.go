@@ -153,6 +153,32 @@ func TestASearchStopsWhenTheCallerGoesAway(t *testing.T) {
 	}
 }
 
+func TestASearchGoesOnBehindWhatWasEnough(t *testing.T) {
+	s := open(t, t.TempDir(), nil, 500)
+	w := newWorld(7)
+	all := number(1, w.append(t, s, 3000))
+	q := logstore.Query{Oldest: true}
+	want, _ := naive(all, q)
+	var got []line
+	for piece := 1; ; piece++ {
+		next, err := s.Search(t.Context(), q, func(p entry.Position, e *entry.Entry) error {
+			got = append(got, line{p, string(entry.AppendJSON(nil, e)), clone(e)})
+			if len(got) == 700*piece {
+				return logstore.ErrEnough
+			}
+
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if q.After = next; next == nil {
+			break
+		}
+	}
+	assertSame(t, "pieces", got, want)
+}
+
 func TestAnErrorOfTheReaderEndsTheSearch(t *testing.T) {
 	s := open(t, t.TempDir(), nil, 500)
 	newWorld(6).append(t, s, 100)

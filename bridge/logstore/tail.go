@@ -24,13 +24,8 @@ type Tail struct {
 	next   uint64 // The number of the next entry to look at.
 }
 
-var (
-	// ErrTailClosed is returned by Next after Close, of the tail or of the store.
-	ErrTailClosed = errors.New("the tail is closed")
-	// ErrEnough ends a call of Next after the entry that it is returned for. The next
-	// call goes on behind that.
-	ErrEnough = errors.New("enough for now")
-)
+// ErrTailClosed is returned by Next after Close, of the tail or of the store.
+var ErrTailClosed = errors.New("the tail is closed")
 
 // Tail begins with the next entry that becomes durable. It must be closed.
 func (s *Store) Tail(filter entry.Filter) *Tail {
