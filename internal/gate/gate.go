@@ -80,6 +80,7 @@ type Options struct {
 type Gate struct {
 	Options
 	turns   map[Kind]chan struct{}
+	holders holders
 	clients *clients
 	hosts   map[string]bool
 	origins map[string]bool
@@ -162,12 +163,13 @@ func (g *Gate) Wrap(next http.Handler) http.Handler {
 // whatever says who may ask: strangers must neither wait nor have others wait.
 func (g *Gate) Turns(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		turn := g.turns[g.Kind(r)]
+		kind := g.Kind(r)
+		turn := g.turns[kind]
 		if turn == nil {
 			next.ServeHTTP(w, r)
 			return
 		}
-		if !g.enter(turn, r) {
+		if !g.enter(kind, r) {
 			if r.Context().Err() == nil {
 				g.refuse(w, r, TooManyQueries, "too many queries are worked on; try again in a moment")
 			}
@@ -175,12 +177,15 @@ func (g *Gate) Turns(next http.Handler) http.Handler {
 			return
 		}
 		defer func() { <-turn }()
-		next.ServeHTTP(w, r)
+		h := g.holders.add(w, kind)
+		defer g.holders.remove(h)
+		next.ServeHTTP(h, r)
 	})
 }
 
 // enter waits for its turn.
-func (g *Gate) enter(turn chan struct{}, r *http.Request) bool {
+func (g *Gate) enter(kind Kind, r *http.Request) bool {
+	turn := g.turns[kind]
 	select {
 	case turn <- struct{}{}:
 		return true
@@ -188,13 +193,21 @@ func (g *Gate) enter(turn chan struct{}, r *http.Request) bool {
 	}
 	timer := time.NewTimer(g.QueryWait)
 	defer timer.Stop()
-	select {
-	case turn <- struct{}{}:
-		return true
-	case <-timer.C:
-		return false
-	case <-r.Context().Done():
-		return false
+	look := time.NewTicker(dawdleLook)
+	defer look.Stop()
+	for {
+		select {
+		case turn <- struct{}{}:
+			return true
+		case <-look.C:
+			for range g.holders.cutDawdlers(kind, time.Now()) {
+				g.Count(TooSlow)
+			}
+		case <-timer.C:
+			return false
+		case <-r.Context().Done():
+			return false
+		}
 	}
 }
 

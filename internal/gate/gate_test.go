@@ -296,6 +296,43 @@ func serve(t *testing.T, g *Gate, next http.Handler) (address string) {
 	return l.Addr().String()
 }
 
+// TestWhoDawdlesGivesWay has all turns held by clients who read nothing.
+func TestWhoDawdlesGivesWay(t *testing.T) {
+	g := newGate(func(o *Options) { o.ConcurrentQueries, o.QueryWait = 1, 4*dawdle })
+	ended := make(chan error, 1)
+	address := serve(t, g, g.Turns(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.RawQuery == "" {
+			fmt.Fprint(w, "ok")
+			return
+		}
+		for {
+			if _, err := w.Write(make([]byte, 1<<20)); err != nil {
+				ended <- err
+				return
+			}
+		}
+	})))
+	dial(t, address, "GET /export?all HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	select {
+	case err := <-ended:
+		t.Fatalf("it is cut although nobody waits: %v", err)
+	case <-time.After(100 * time.Millisecond):
+	}
+	begin := time.Now()
+	resp, err := http.Get("http://" + address + "/export")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if took := time.Since(begin); resp.StatusCode != http.StatusOK || took > 3*dawdle {
+		t.Errorf("who waits is answered %d after %s", resp.StatusCode, took)
+	}
+	if err := <-ended; err == nil || refusals(g, TooSlow) != 1 {
+		t.Errorf("it ends with %v, and %g are counted", err, refusals(g, TooSlow))
+	}
+	http.DefaultClient.CloseIdleConnections()
+}
+
 func dial(t *testing.T, address, text string) (net.Conn, *bufio.Reader) {
 	t.Helper()
 
