@@ -251,7 +251,7 @@ func NewBridge(cfg Config, logger *slog.Logger) (*App, error) {
 			Receivers:     logs.receivers(),
 			Logs:          logs,
 			Mounts: access.addPage(logger, map[string]http.Handler{
-				"/metrics": exporter.Handler(registry, exporter.HandlerOptions{Logger: logger}),
+				"/metrics": scraped(&cfg, registry, logger),
 				ReloadPath: a.reloader,
 			}),
 			Access:     access.door(),
@@ -317,9 +317,17 @@ func publish(cfg *Config, logger *slog.Logger) (*published, error) {
 
 	return &published{
 		registry: registry,
-		handler:  exporter.Handler(registry, exporter.HandlerOptions{Logger: logger}),
+		handler:  scraped(cfg, registry, logger),
 		receiver: receiver,
 	}, nil
+}
+
+// scraped is what scrapers are answered. The gate bounds how many come from outside
+// at a time and says so in the documented form; the engine's own come beside them.
+func scraped(cfg *Config, registry *prometheus.Registry, logger *slog.Logger) http.Handler {
+	return exporter.Handler(registry, exporter.HandlerOptions{
+		Logger: logger, MaxRequestsInFlight: cfg.Limits.ConcurrentQueries + exporter.DefaultMaxRequestsInFlight,
+	})
 }
 
 // newRegistry returns a registry with what this process tells of itself.
