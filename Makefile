@@ -82,7 +82,7 @@ race: deps build $(VULN_BIN) $(SBOM_BIN) ## Run the tests under the race detecto
 .PHONY: soak
 soak: deps build ## Run the tests that have long versions, as long ones.
 	LLMWATCH_SOAK=1 $(TEST_ENV) $(GO) test -count=1 -timeout 1h -run 'Killed|EachStep' ./bridge/logstore
-	LLMWATCH_SOAK=1 $(TEST_ENV) $(GO) test -count=1 -timeout 4h -run 'EveryLine|SurviveKills' ./test/e2e
+	LLMWATCH_SOAK=1 $(TEST_ENV) $(GO) test -count=1 -timeout 4h -v -run 'EveryLine|SurviveKills|ACrowdIsServed' ./test/e2e
 
 .PHONY: fuzz
 fuzz: ## Fuzz the parsers of outside bytes, FUZZTIME (default 30m) in all.

@@ -36,6 +36,10 @@ func TestMain(m *testing.M) {
 		runWriter(plan)
 		return
 	}
+	if plan := os.Getenv(crowdEnv); plan != "" {
+		runCrowd(plan)
+		return
+	}
 	binary = os.Getenv("LLMWATCH_BIN")
 	if binary == "" {
 		dir, err := os.MkdirTemp("", "llmwatch-e2e-*")
