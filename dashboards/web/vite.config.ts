@@ -36,8 +36,6 @@ export default defineConfig({
     reportCompressedSize: false,
     rolldownOptions: {
       output: {
-        // Most of it runs at once. Chromium then compiles it beside the download rather than function by function later.
-        postBanner: ({ name }) => (name === "draw" ? "//# allFunctionsCalledOnLoad" : ""),
         // The first view comes in two scripts: what asks for its data, and everything that draws it.
         codeSplitting: {
           groups: [
