@@ -75,9 +75,15 @@ dashboards: ## Write the Grafana dashboards anew.
 check-dashboards: ## See whether the Grafana dashboards are what their source says.
 	cd dashboards/grafana && npm ci --ignore-scripts --no-audit --no-fund && npm run check
 
+# Reports go to files, because nobody sees what a process prints that a test kills.
+RACE_REPORTS = $(CURDIR)/test/output/race
+
 .PHONY: race
-race: deps build $(VULN_BIN) $(SBOM_BIN) ## Run the tests under the race detector.
-	CGO_ENABLED=1 $(TEST_ENV) $(GO) test -race -timeout 25m ./...
+race: deps ui ## Run the tests under the race detector, and so the binary that they start.
+	@rm -rf $(RACE_REPORTS) && mkdir -p $(RACE_REPORTS)
+	CGO_ENABLED=1 $(GO) build -race -o bin/llmwatch-race ./cmd/llmwatch
+	CGO_ENABLED=1 $(TEST_ENV) LLMWATCH_BIN=$(CURDIR)/bin/llmwatch-race GORACE=log_path=$(RACE_REPORTS)/report \
+		$(GO) test -race -p 1 -timeout 1h ./...; status=$$?; ! cat $(RACE_REPORTS)/report.* 2>/dev/null && exit $$status
 
 .PHONY: soak
 soak: deps build ## Run the tests that have long versions, as long ones.

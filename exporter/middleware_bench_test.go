@@ -4,8 +4,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"runtime/debug"
-	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -14,6 +12,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel/sdk/metric"
+
+	"llmwatch/internal/testtool"
 )
 
 // benchRequest is a request that has been routed, and its response writer.
@@ -157,7 +157,7 @@ func BenchmarkServer(b *testing.B) {
 // TestMiddlewareAllocatesNothing stops the clock, because a duration that no
 // request had before may need a new bucket.
 func TestMiddlewareAllocatesNothing(t *testing.T) {
-	if raceDetector() {
+	if testtool.Race() {
 		t.Skip("under the race detector a sync.Pool loses things on purpose")
 	}
 	stopped := time.Now()
@@ -177,11 +177,4 @@ func TestMiddlewareAllocatesNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(100, serve) / float64(len(requests)); n > 1.0/32 {
 		t.Errorf("%v allocations a request, want 0", n)
 	}
-}
-
-// raceDetector tells whether the test was built with -race.
-func raceDetector() bool {
-	info, ok := debug.ReadBuildInfo()
-
-	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
 }

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"llmwatch/internal/testtool"
 )
 
 // gate is a writer that waits for leave.
@@ -204,7 +206,7 @@ func TestAsyncAfterClose(t *testing.T) {
 }
 
 func TestAsyncAllocatesOnceALine(t *testing.T) {
-	if raceDetector {
+	if testtool.Race() {
 		t.Skip("the race detector allocates too")
 	}
 	async := NewAsync(writerFunc(func(p []byte) (int, error) { return len(p), nil }), AsyncOptions{})

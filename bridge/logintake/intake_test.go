@@ -25,6 +25,7 @@ import (
 	"llmwatch/bridge/logintake"
 	"llmwatch/bridge/logintake/jsonlines"
 	"llmwatch/bridge/logstore/entry"
+	"llmwatch/internal/testtool"
 	"llmwatch/logship"
 )
 
@@ -267,7 +268,7 @@ func TestBadBodiesAreAnsweredAndWhatCameBeforeIsKept(t *testing.T) {
 			if s.count != a.Accepted || s.count < c.least || (c.least == 0 && s.count != 0) {
 				t.Errorf("%d are kept, %d are told, want at least %d", s.count, a.Accepted, c.least)
 			}
-			if took := time.Since(begin); took > 20*time.Second {
+			if took := time.Since(begin); took > 20*time.Second && !testtool.Race() {
 				t.Errorf("took %s", took)
 			}
 		})

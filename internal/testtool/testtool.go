@@ -1,12 +1,16 @@
-// Package testtool finds the outside programs that tests compare against:
-// promtool, prometheus and their like, as the distribution packages them.
+// Package testtool tells tests what they are run with: the outside programs that
+// they compare against (promtool, prometheus and their like, as the distribution
+// packages them), and the race detector.
 //
-// It must not know what the programs are used for.
+// It must not know what it is used for.
 package testtool
 
 import (
 	"os"
 	"os/exec"
+	"runtime/debug"
+	"slices"
+	"sync"
 	"testing"
 )
 
@@ -32,3 +36,11 @@ func Find(tb testing.TB, name string) string {
 
 	return ""
 }
+
+// Race tells whether the tests were built with -race. Times and memory say nothing
+// then: everything is slower and larger, and a sync.Pool loses things on purpose.
+var Race = sync.OnceValue(func() bool {
+	info, ok := debug.ReadBuildInfo()
+
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+})

@@ -111,14 +111,14 @@ func TestACrowdIsServed(t *testing.T) {
 		slices.Sort(took)
 		median, p99 := took[len(took)/2], took[len(took)*99/100]
 		t.Logf("%d answers of /health: median %s, p99 %s, worst %s", len(took), median, p99, took[len(took)-1])
-		if median > crowdHealth || long && p99 > crowdHealth { // Few answers have no 99th percentile.
+		if !testtool.Race() && (median > crowdHealth || long && p99 > crowdHealth) { // Few answers have no 99th percentile.
 			t.Errorf("the median of /health is %s and the 99th percentile %s, want at most %s", median, p99, crowdHealth)
 		}
 	})
 	t.Run("memory", func(t *testing.T) {
 		peak := s.peakMemory(t)
 		t.Logf("%d MiB at most, and %.1f s of processor time", peak>>20, s.metric(plan.Tokens["scrape"], "process_cpu_seconds_total"))
-		if peak > crowdMemory {
+		if peak > crowdMemory && !testtool.Race() {
 			t.Errorf("it needed %d MiB, want at most %d", peak>>20, crowdMemory>>20)
 		}
 	})

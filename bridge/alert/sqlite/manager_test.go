@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"llmwatch/bridge/alert"
+	"llmwatch/internal/testtool"
 )
 
 func manager(s alert.Store, policy alert.Policy) *alert.Manager {
@@ -64,7 +65,7 @@ func TestTenThousandAlertsAreStoredInTime(t *testing.T) {
 		// is what it would take alone.
 		took := min(time.Since(begin), processorTime(t)-worked)
 		t.Logf("10,000 %s alerts: %s", what, took)
-		if took > maxObserve && !raceEnabled {
+		if took > maxObserve && !testtool.Race() {
 			t.Errorf("10,000 %s alerts took %s, want %s at most", what, took, maxObserve)
 		}
 	}

@@ -1,5 +1,0 @@
-//go:build !race
-
-package logship
-
-const raceDetector = false
