@@ -2,21 +2,23 @@ import { useMemo, useState } from "react";
 import { Icon } from "../components/Icon";
 import { Panel as Box } from "../components/Panel";
 import { Ready } from "../components/Ready";
-import { useRange } from "../data/address";
+import { useInstance, useRange } from "../data/address";
 import { moment, show } from "../data/format";
 import { useAlertHistory, usePromServed } from "../data/queries";
 import { useSetting } from "../data/settings";
 import { Chart } from "./Chart";
-import { marksOf } from "./marks";
+import { marksOf, ofHost } from "./marks";
 import type { Panel } from "./panels";
 import { type Drawn, usePanel } from "./usePanel";
 
 /** A chart with its frame: pin it, read it as a table, zoom the whole view with it. */
 export function ChartPanel({ panel }: { panel: Panel }) {
   const [range, setRange] = useRange();
-  const asked = usePanel(panel, range);
+  const chosen = useInstance();
+  const instance = panel.source === "system" ? chosen : "";
+  const asked = usePanel(panel, range, instance);
   const [asTable, setAsTable] = useState(false);
-  const marks = useMarks(panel.threshold?.rule);
+  const marks = useMarks(panel.threshold?.rule, instance);
   const { served } = usePromServed();
   if (served === false && panel.series.every((s) => !s.rest)) return null;
   return (
@@ -69,9 +71,12 @@ const Nothing = () => <span>No data in this range.</span>;
 /** How far back an alert may have fired that still lasts. */
 const before = "-30d";
 
-function useMarks(rule: string | undefined) {
+function useMarks(rule: string | undefined, instance: string) {
   const { data, dataUpdatedAt } = useAlertHistory({ since: before, limit: 500 });
-  return useMemo(() => marksOf(data?.data ?? [], rule, dataUpdatedAt / 1000), [data, dataUpdatedAt, rule]);
+  return useMemo(
+    () => marksOf(ofHost(data?.data ?? [], instance), rule, dataUpdatedAt / 1000),
+    [data, dataUpdatedAt, rule, instance],
+  );
 }
 
 function PinButton({ panel }: { panel: Panel }) {

@@ -18,3 +18,9 @@ export function marksOf(alerts: readonly Schemas["Alert"][], rule: string | unde
     own: a.name === rule,
   }));
 }
+
+/** The alerts of a host, and those of none in particular; without a host, all. */
+export const ofHost = (alerts: readonly Schemas["Alert"][], instance: string) =>
+  alerts.filter(
+    ({ metadata: { labels } }) => instance === "" || (labels["instance"] ?? instance) === instance,
+  );

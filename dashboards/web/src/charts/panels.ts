@@ -1,6 +1,7 @@
 /**
  * What each chart shows. A series reads REST rows, a PromQL expression, or either: `$w` is the width of a step, `$s`
- * its seconds, `$r` a range wide enough for rate(). The thresholds are those of the default rules.
+ * its seconds, `$r` a range wide enough for rate(), `$host` selects the chosen host. The thresholds are those of the
+ * default rules.
  */
 import type { Schemas } from "../data/api";
 import type { Reader } from "../data/columns";
@@ -68,7 +69,7 @@ const system: PanelOf<"system">[] = [
         label: "CPU",
         colour: 1,
         rest: (r) => r.cpu_percent,
-        prom: "avg(avg_over_time(llmwatch:cpu_percent[$w]))",
+        prom: "avg(avg_over_time(llmwatch:cpu_percent$host[$w]))",
       },
     ],
   },
@@ -85,7 +86,7 @@ const system: PanelOf<"system">[] = [
         label: "Memory",
         colour: 2,
         rest: (r) => r.memory_percent,
-        prom: "avg(avg_over_time(llmwatch:memory_percent[$w]))",
+        prom: "avg(avg_over_time(llmwatch:memory_percent$host[$w]))",
       },
     ],
   },
@@ -102,7 +103,7 @@ const system: PanelOf<"system">[] = [
         label: "Disk",
         colour: 3,
         rest: (r) => r.disk_usage_percent,
-        prom: "avg(avg_over_time(llmwatch:disk_percent[$w]))",
+        prom: "avg(avg_over_time(llmwatch:disk_percent$host[$w]))",
       },
     ],
   },
@@ -118,14 +119,14 @@ const system: PanelOf<"system">[] = [
         label: "Received",
         colour: 1,
         rest: (r) => r.network_bytes_recv,
-        prom: "sum(rate(llmwatch:network_received_bytes[$r]))",
+        prom: "sum(rate(llmwatch:network_received_bytes$host[$r]))",
       },
       {
         label: "Sent",
         colour: 4,
         dash: true,
         rest: (r) => r.network_bytes_sent,
-        prom: "sum(rate(llmwatch:network_sent_bytes[$r]))",
+        prom: "sum(rate(llmwatch:network_sent_bytes$host[$r]))",
       },
     ],
   },
@@ -140,7 +141,7 @@ const system: PanelOf<"system">[] = [
         label: "Connections",
         colour: 5,
         rest: (r) => r.active_connections,
-        prom: "sum(avg_over_time(llmwatch:connections[$w]))",
+        prom: "sum(avg_over_time(llmwatch:connections$host[$w]))",
       },
     ],
   },

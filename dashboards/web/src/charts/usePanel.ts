@@ -1,15 +1,15 @@
 /** The data of a chart: from REST where it has the answer, else from PromQL, else from whichever there is. */
-import { keepPreviousData, useQuery } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { query } from "../data/api";
 import { type Columns, fromMatrices, fromRows, perSecond } from "../data/columns";
 import { intervalsOf } from "../data/endpoints";
-import { useApi, useApp, useInterval, usePromServed, useRefetch, useSystem } from "../data/queries";
-import { bounds, minutesBack, type Range, stepFor } from "../data/range";
+import { keepOf, useApi, useApp, useInterval, usePromServed, useRefetch, useSystem } from "../data/queries";
+import { bounds, lengthOf, type Range, stepFor } from "../data/range";
 import type { Panel, PanelOf, Source } from "./panels";
 
 /** Up to here REST gives each sample; a longer range would be more samples than pixels. */
-const everySample = 6 * 3600;
+export const everySample = 6 * 3600;
 
 export interface Drawn {
   columns: Columns;
@@ -18,29 +18,31 @@ export interface Drawn {
   to: number;
 }
 
-/** An expression with its widths filled in, in seconds. */
-export const expand = (expr: string, step: number, interval: number) =>
+/** An expression with its widths filled in, in seconds, and its host. */
+export const expand = (expr: string, step: number, interval: number, instance = "") =>
   expr
     .replaceAll("$w", `${step}s`)
     .replaceAll("$r", `${Math.max(step, 4 * interval)}s`)
-    .replaceAll("$s", String(step));
+    .replaceAll("$s", String(step))
+    .replaceAll("$host", () => (instance === "" ? "" : `{instance=${JSON.stringify(instance)}}`));
 
-export function usePanel(panel: Panel, range: Range) {
+/** What a panel shows of a range; of the machine's panels, one host or "" for all. */
+export function usePanel(panel: Panel, range: Range, instance: string) {
   const engine = usePromServed();
-  const long = "last" in range ? range.last > everySample : Date.now() / 1000 - range.from > everySample;
-  const better = long || panel.source === "api" || panel.series.every((s) => !s.rest);
-  const prom = usePromPanel(panel, range, better && engine.served === true);
-  const rest = useRestPanel(panel, range, !better || engine.served === false);
+  const better =
+    lengthOf(range) > everySample || panel.source === "api" || panel.series.every((s) => !s.rest);
+  const prom = usePromPanel(panel, range, instance, better && engine.served === true);
+  const rest = useRestPanel(panel, range, instance, !better || engine.served === false);
   if (!better || engine.served === false) return rest;
   const { data, error, refetch } = engine.served ? prom : { ...engine, data: undefined };
   return { data, error, refetch: refetch as () => unknown };
 }
 
-function usePromPanel(panel: Panel, range: Range, enabled: boolean) {
+function usePromPanel(panel: Panel, range: Range, instance: string, enabled: boolean) {
   const interval = useInterval();
   const step = stepFor(range, interval);
   return useQuery({
-    queryKey: ["metrics", "panel", panel.id, range, step],
+    queryKey: ["metrics", "panel", panel.id, range, step, instance],
     queryFn: async ({ signal }): Promise<Drawn> => {
       const { from, to } = bounds(range, Date.now() / 1000);
       const params = {
@@ -50,7 +52,7 @@ function usePromPanel(panel: Panel, range: Range, enabled: boolean) {
       };
       const answers = await Promise.all(
         panel.series.map((s) =>
-          query("query_range", { ...params, query: expand(s.prom, step, interval) }, signal),
+          query("query_range", { ...params, query: expand(s.prom, step, interval, instance) }, signal),
         ),
       );
       const columns = fromMatrices(
@@ -60,17 +62,16 @@ function usePromPanel(panel: Panel, range: Range, enabled: boolean) {
       return { columns, series: panel.series, from, to };
     },
     refetchInterval: useRefetch(),
-    placeholderData: keepPreviousData,
+    placeholderData: keepOf(instance),
     enabled,
   });
 }
 
-function useRestPanel(panel: Panel, range: Range, enabled: boolean) {
-  const minutes = minutesBack(range, Date.now() / 1000);
+function useRestPanel(panel: Panel, range: Range, instance: string, enabled: boolean) {
   const uses = (source: Source) => enabled && panel.source === source;
-  const system = useSystem(minutes, uses("system"));
-  const app = useApp(minutes, uses("app"));
-  const api = useApi(minutes, uses("api"));
+  const system = useSystem(range, instance, uses("system"));
+  const app = useApp(range, uses("app"));
+  const api = useApi(range, uses("api"));
   const interval = useInterval();
   const asked = { system, app, api }[panel.source];
   const { data, dataUpdatedAt } = asked;

@@ -37,6 +37,12 @@ export function useRange() {
   return [range, setRange] as const;
 }
 
+/** The host that the machine's charts are about, "" for all. */
+export function useInstance(): string {
+  const [params] = useAddress();
+  return params.get("instance") ?? "";
+}
+
 /** The range of an address, for links that keep it. */
 export function rangeOf(params: URLSearchParams): string {
   const kept = new URLSearchParams();

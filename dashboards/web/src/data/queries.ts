@@ -13,6 +13,7 @@ import { seconds, typicalStep } from "./columns";
 import { connection } from "./connection";
 import { intervalsOf } from "./endpoints";
 import { pollEvery } from "./live";
+import { type Range, samplesOf, summaryOf } from "./range";
 
 export const useConnection = () => useSyncExternalStore(connection.subscribe, connection.get);
 
@@ -32,40 +33,49 @@ export function useOverview() {
   return useQuery({ ...overviewQuery, refetchInterval: useRefetch() });
 }
 
-export function useSystem(minutes: number, enabled = true) {
+const asked = (range: Range) => samplesOf(range, Date.now() / 1000);
+
+/** Keeps what was shown until the answer is there, but never one host's for another's, which ends the key. */
+export const keepOf =
+  (instance: string) =>
+  <T>(before: T | undefined, query?: { queryKey: readonly unknown[] }) =>
+    query?.queryKey.at(-1) === instance ? before : undefined;
+
+export function useSystem(range: Range, instance = "", enabled = true) {
   return useQuery({
-    queryKey: ["metrics", "system", minutes],
-    queryFn: ({ signal }) => get("/metrics/system", { query: { minutes }, signal }),
+    queryKey: ["metrics", "system", range, instance],
+    queryFn: ({ signal }) => get("/metrics/system", { query: { ...asked(range), instance }, signal }),
+    refetchInterval: useRefetch(),
+    placeholderData: keepOf(instance),
+    enabled,
+  });
+}
+
+export function useApi(range: Range, enabled = true) {
+  return useQuery({
+    queryKey: ["metrics", "api", range],
+    queryFn: ({ signal }) => get("/metrics/api", { query: asked(range), signal }),
     refetchInterval: useRefetch(),
     placeholderData: keepPreviousData,
     enabled,
   });
 }
 
-export function useApi(minutes: number, enabled = true) {
+export function useApp(range: Range, enabled = true) {
   return useQuery({
-    queryKey: ["metrics", "api", minutes],
-    queryFn: ({ signal }) => get("/metrics/api", { query: { minutes }, signal }),
+    queryKey: ["metrics", "app", range],
+    queryFn: ({ signal }) => get("/metrics/app", { query: asked(range), signal }),
     refetchInterval: useRefetch(),
     placeholderData: keepPreviousData,
     enabled,
   });
 }
 
-export function useApp(minutes: number, enabled = true) {
+export function useSummary(range: Range) {
   return useQuery({
-    queryKey: ["metrics", "app", minutes],
-    queryFn: ({ signal }) => get("/metrics/app", { query: { minutes }, signal }),
-    refetchInterval: useRefetch(),
-    placeholderData: keepPreviousData,
-    enabled,
-  });
-}
-
-export function useSummary(hours: number) {
-  return useQuery({
-    queryKey: ["metrics", "summary", hours],
-    queryFn: ({ signal }) => get("/metrics/summary", { query: { hours }, signal }),
+    queryKey: ["metrics", "summary", range],
+    queryFn: ({ signal }) =>
+      get("/metrics/summary", { query: { ...summaryOf(range, Date.now() / 1000) }, signal }),
     refetchInterval: useRefetch(),
     placeholderData: keepPreviousData,
   });
@@ -166,7 +176,7 @@ export function useTestNotification() {
 
 /** The collection interval in seconds, as the distance of the machine's samples shows it. */
 export function useInterval(): number {
-  const { data } = useSystem(60);
+  const { data } = useSystem({ last: 3600 });
   return useMemo(() => {
     const step = typicalStep((data?.data ?? []).map((s) => seconds(s.timestamp)));
     return step > 0 ? Math.round(step) : 30;
@@ -175,7 +185,7 @@ export function useInterval(): number {
 
 /** The API's samples of the last seconds, one row an interval. */
 export function useApiRows(last: number): ApiRow[] {
-  const { data } = useApi(last / 60);
+  const { data } = useApi({ last });
   const interval = useInterval();
   return useMemo(
     () => intervalsOf(data?.data ?? [], interval, { from: 0, to: Date.now() / 1000 }),

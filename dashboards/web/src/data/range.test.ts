@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { bounds, minutesBack, parseRange, rangeParams, shift, stepFor } from "./range";
+import { bounds, parseRange, rangeParams, samplesOf, shift, stepFor, summaryOf } from "./range";
 
 const parse = (text: string) => parseRange(new URLSearchParams(text), "1h");
 
@@ -30,10 +30,15 @@ describe("a range", () => {
     expect(bounds({ from: 1, to: 2 }, 1000)).toEqual({ from: 1, to: 2 });
   });
 
-  it("is covered by whole minutes, up to 30 days", () => {
-    expect(minutesBack({ last: 900 }, 0)).toBe(15);
-    expect(minutesBack({ from: 1000, to: 1010 }, 1090)).toBe(2);
-    expect(minutesBack({ from: 0, to: 10 }, 1e9)).toBe(43200);
+  it("is asked for by its length where it ends now, else by its bounds, which never lie ahead", () => {
+    expect(samplesOf({ last: 900 }, 1e9)).toEqual({ minutes: 15 });
+    const { from, to } = { from: 1705312800, to: 1705316400 };
+    const bounds = { start: "2024-01-15T10:00:00Z", end: "2024-01-15T11:00:00Z" };
+    expect(samplesOf({ from, to }, 2e9)).toEqual(bounds);
+    expect(samplesOf({ from, to: to + 3600 }, to)).toEqual(bounds);
+    expect(summaryOf({ from, to }, 2e9)).toEqual(bounds);
+    expect(summaryOf({ last: 10_800 }, 2e9)).toEqual({ hours: 3 });
+    expect(summaryOf({ last: 900 }, 2e9)).toEqual({ start: "-900s" });
   });
 
   it("has a step of whole intervals", () => {

@@ -48,16 +48,24 @@ export function bounds(range: Range, now: number): { from: number; to: number } 
   return "last" in range ? { from: now - range.last, to: now } : range;
 }
 
-/** How many minutes back from now one must ask to cover a range; at most what REST permits. */
-export function minutesBack(range: Range, now: number): number {
-  const seconds = "last" in range ? range.last : now - range.from;
-  return Math.min(Math.max(Math.ceil(seconds / 60), 1), furthest / 60);
+/** The length in seconds. */
+export const lengthOf = (range: Range) => ("last" in range ? range.last : range.to - range.from);
+
+/** What REST is asked for the samples of a range: what ends now says so, whatever the browser takes for now. */
+export function samplesOf(range: Range, now: number): { minutes: number } | { start: string; end: string } {
+  if ("last" in range) return { minutes: range.last / 60 };
+  return { start: isoSeconds(range.from), end: isoSeconds(Math.min(range.to, now)) };
+}
+
+/** The same for a summary, which counts in hours. */
+export function summaryOf(range: Range, now: number) {
+  if (!("last" in range)) return samplesOf(range, now);
+  return range.last % 3600 === 0 ? { hours: range.last / 3600 } : { start: `-${range.last}s` };
 }
 
 /** Fewer points than pixels: a step that gives at most so many, in whole multiples of the collection interval. */
 export function stepFor(range: Range, interval: number, points = 600): number {
-  const span = "last" in range ? range.last : range.to - range.from;
-  return Math.max(1, Math.ceil(span / points / interval)) * interval;
+  return Math.max(1, Math.ceil(lengthOf(range) / points / interval)) * interval;
 }
 
 /** The same length, one length earlier or later, never beyond now. */

@@ -6,15 +6,13 @@ import { Ready } from "../components/Ready";
 import { View } from "../components/Shell";
 import { useRange } from "../data/address";
 import type { Schemas } from "../data/api";
-import { counted, show } from "../data/format";
+import { duration, show } from "../data/format";
 import { useSummary } from "../data/queries";
-import { minutesBack } from "../data/range";
 
 export default function Application() {
   const [range] = useRange();
-  const hours = Math.max(1, Math.ceil(minutesBack(range, Date.now() / 1000) / 60));
-  const summary = useSummary(hours);
-  const since = `last ${counted(hours, "hour")}`;
+  const summary = useSummary(range);
+  const since = "last" in range ? `last ${duration(range.last)}` : "in this range";
   return (
     <View title="Application" tools={<RangeTools kind="app" />}>
       <div className="grid three">

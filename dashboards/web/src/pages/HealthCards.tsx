@@ -12,7 +12,7 @@ const noticeable = 5;
 
 export function HealthCards({ overview }: { overview: Schemas["Overview"] }) {
   const { system_health: health, trends, api_performance: api } = overview;
-  const samples = useSystem(60).data?.data ?? [];
+  const samples = useSystem({ last: 3600 }).data?.data ?? [];
   const column = (read: (s: Schemas["SystemSample"]) => number) => samples.map(read);
   const disk = column((s) => s.disk_usage_percent);
   const errors = useApiRows(3600).map((r) => r.errorPercent);

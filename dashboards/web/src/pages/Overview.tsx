@@ -104,7 +104,7 @@ export function urgentFirst(alerts: readonly Schemas["Alert"][]): Schemas["Alert
 const busiest = 4;
 
 function ApiPerformance({ data }: { data: Schemas["Overview"]["api_performance"] }) {
-  const summary = useSummary(1).data?.data.api;
+  const summary = useSummary({ last: 3600 }).data?.data.api;
   if (data.total_requests === 0) {
     return (
       <Panel title="API, last hour">

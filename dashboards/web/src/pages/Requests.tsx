@@ -17,7 +17,7 @@ import {
 } from "../data/endpoints";
 import { counted, show } from "../data/format";
 import { useApi, usePromServed, useRefetch } from "../data/queries";
-import { bounds, minutesBack, type Range } from "../data/range";
+import { bounds, type Range } from "../data/range";
 
 export default function Requests() {
   return (
@@ -60,7 +60,7 @@ function useEndpoints(range: Range) {
     refetchInterval,
     enabled: served === true,
   });
-  const rest = useApi(minutesBack(range, Date.now() / 1000), served === false);
+  const rest = useApi(range, served === false);
   if (served === undefined) return { ...engine, data: undefined };
   if (served) return { data: prom.data, error: prom.error, refetch: prom.refetch as () => unknown };
   const data = rest.data && endpointsOfSamples(rest.data.data, bounds(range, rest.dataUpdatedAt / 1000));

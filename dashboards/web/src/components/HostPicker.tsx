@@ -1,0 +1,61 @@
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { everySample } from "../charts/usePanel";
+import { useAddress, useInstance, useRange } from "../data/address";
+import { query } from "../data/api";
+import { usePromServed, useSystem } from "../data/queries";
+import { bounds, lengthOf, type Range } from "../data/range";
+
+/** Chooses one of several hosts. Where there is one alone, there is nothing to choose. */
+export function HostPicker() {
+  const [range] = useRange();
+  const [, change] = useAddress();
+  const instance = useInstance();
+  const found = useInstances(range, instance);
+  if (found.length < 2 && instance === "") return null;
+  return (
+    <select
+      className="button host"
+      aria-label="Host"
+      value={instance}
+      onChange={(e) => change({ instance: e.target.value })}
+    >
+      <option value="">All hosts</option>
+      {found.map((name) => (
+        <option key={name} value={name}>
+          {name}
+        </option>
+      ))}
+      {instance !== "" && !found.includes(instance) && <option value={instance}>{instance}</option>}
+    </select>
+  );
+}
+
+/** The hosts with samples in the range: told with the samples where the charts read them, else asked for. */
+function useInstances(range: Range, instance: string): string[] {
+  const { served } = usePromServed();
+  const long = lengthOf(range) > everySample;
+  const system = useSystem(range, instance, !long || served === false);
+  const prom = useQuery({
+    queryKey: ["instances", range],
+    queryFn: async ({ signal }) => {
+      const { to } = bounds(range, Date.now() / 1000);
+      const series = await query(
+        "query",
+        {
+          query: `group by (instance) (present_over_time(llmwatch:cpu_percent[${lengthOf(range)}s]))`,
+          time: String(to),
+        },
+        signal,
+      );
+      return series.map((s) => s.metric["instance"] ?? "").sort();
+    },
+    staleTime: 60_000,
+    enabled: long && served === true,
+  });
+  // While the samples of another host are awaited, the hosts are still the same.
+  const [known, setKnown] = useState<string[]>([]);
+  const told = system.data?.instances ?? prom.data ?? known;
+  if (told !== known) setKnown(told);
+  return told;
+}
