@@ -97,6 +97,40 @@ it("an entry opens, leads to its context and its request, and each value is a fi
   await context.close();
 });
 
+it("a request is followed through logs and metrics", async () => {
+  const { page, context, problems } = await open(browser);
+  const request = { method: "GET", status_code: 503, response_time_ms: 419 };
+  const pushed = await server.post("/api/v1/monitoring/metrics/api", [
+    { ...request, endpoint: "/v1/jobs/{id}" },
+    { ...request, endpoint: "/v1/models" },
+  ]);
+  expect(pushed.status).toBe(200);
+  const said = { level: "WARNING", logger: "api.followed", request_id: "r-77" };
+  await push([
+    { ...said, message: "Request completed", method: "GET", path: "/v1/jobs/ft-7", status_code: 503 },
+    { ...said, message: "Query failed", error: "no connection\nwithin 5 s" },
+  ]);
+  await page.goto(`${server.url}/logs?range=1h&request_id=r-77`);
+  // The rows tell one entry from another before they are opened.
+  await page.getByText("path=/v1/jobs/ft-7").waitFor();
+  await page.getByText("error=no connection within 5 s").waitFor();
+  await expect.poll(() => entries(page).count()).toBe(2);
+  await entries(page).filter({ hasText: "Request completed" }).click();
+  await page.getByRole("link", { name: "API at this time" }).click();
+  await page.waitForURL(/requests\?from=.*endpoint=%2Fv1%2Fjobs%2Fft-7/);
+  const found = page.locator(".endpoints tbody tr");
+  await found.first().waitFor(); // It is there with the next sample.
+  expect(await found.locator("th").allTextContents()).toEqual(["GET /v1/jobs/{id}"]);
+  await found.getByText("503 × 1").waitFor();
+  await page.goBack();
+  await page.waitForURL(/request_id=r-77/);
+  await entries(page).filter({ hasText: "Request completed" }).click();
+  await page.getByRole("link", { name: "System at this time" }).click();
+  await page.getByRole("slider", { name: "CPU over time" }).waitFor();
+  expect(problems).toEqual([]);
+  await context.close();
+});
+
 it("dragging across the histogram narrows the range", async () => {
   const { page, context } = await open(browser);
   await page.goto(`${server.url}/logs?range=1h`);

@@ -1,5 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { endpointsOfSamples, endpointsOfSeries, intervalsOf, sorted } from "./endpoints";
+import {
+  endpointsOfSamples,
+  endpointsOfSeries,
+  intervalsOf,
+  isSought,
+  sorted,
+  withPercentiles,
+} from "./endpoints";
 
 const sample = (
   s: number,
@@ -67,6 +74,30 @@ describe("endpoints", () => {
     expect(names(sorted(rows, "endpoint", false))).toBe("/a/b/c");
     expect(names(sorted(rows, "requests", false))).toBe("/a/c/b");
     expect(names(sorted(rows, "requests", true))).toBe("/b/c/a");
+  });
+});
+
+describe("an endpoint", () => {
+  const [row] = endpointsOfSamples([sample(30, "/v1/jobs/{id}", 200, 1)], always);
+  it.each([
+    ["", true],
+    ["POST /v1", true],
+    ["JOBS/{", true],
+    ["/v1/jobs/ft-126425", true],
+    ["/v1/jobs/{id}/", false],
+    ["/v1/jobs/ft-1/log", false],
+    ["/v2/jobs/ft-1", false],
+  ])("is sought by %j: %s", (text, want) => expect(row && isSought(row, text)).toBe(want));
+
+  it("has a percentile where there is one, and comes last by it where not", () => {
+    const rows = endpointsOfSamples([sample(30, "/a", 200, 1), sample(30, "/b", 200, 1)], always);
+    const of = (route: string, value: string) => ({
+      metric: { http_route: route, http_request_method: "POST" },
+      value: [60, value] as [number, string],
+    });
+    const both = withPercentiles(rows, [of("/a", "NaN"), of("/b", "0.25"), of("/c", "1")]);
+    expect(both.map((r) => r.p95Ms)).toEqual([undefined, 250]);
+    expect(sorted(both, "p95Ms", false).map((r) => r.endpoint)).toEqual(["/b", "/a"]);
   });
 });
 

@@ -12,6 +12,8 @@ export interface Endpoint {
   errors: number;
   errorPercent: number;
   meanMs: number;
+  /** Undefined where it is not known. */
+  p95Ms?: number;
   statuses: Record<string, number>;
 }
 
@@ -104,6 +106,20 @@ export function endpointsOfSeries(
   return table.done();
 }
 
+/** Puts the percentiles of a PromQL answer, which is grouped by endpoint and method, into the rows. */
+export function withPercentiles(rows: readonly Endpoint[], seconds: readonly PromSeries[]): Endpoint[] {
+  const known = new Map(
+    seconds.map(({ metric, value }) => [
+      `${metric["http_request_method"]} ${metric["http_route"]}`,
+      1000 * Number(value?.[1]),
+    ]),
+  );
+  return rows.map((row) => {
+    const p95Ms = known.get(`${row.method} ${row.endpoint}`);
+    return p95Ms !== undefined && Number.isFinite(p95Ms) ? { ...row, p95Ms } : row;
+  });
+}
+
 /** One row an interval; an interval without requests has had none, which is not the same as unknown. */
 export function intervalsOf(
   samples: readonly Sample[],
@@ -142,13 +158,28 @@ function intervalRow(at: number, samples: readonly Sample[], interval: number): 
   };
 }
 
-export type SortKey = "endpoint" | "requests" | "errors" | "errorPercent" | "meanMs";
+/**
+ * Whether an endpoint is looked for: by a part of its method and route, or by the path of a request to it, which has
+ * values where the route has {names}.
+ */
+export function isSought({ method, endpoint }: Endpoint, text: string): boolean {
+  const sought = text.trim().toLowerCase();
+  if (`${method} ${endpoint}`.toLowerCase().includes(sought)) return true;
+  const route = endpoint.toLowerCase().split("/");
+  const path = sought.split("/");
+  return (
+    route.length === path.length &&
+    route.every((part, i) => part === path[i] || (/^\{.*\}$/.test(part) && path[i] !== ""))
+  );
+}
+
+export type SortKey = "endpoint" | "requests" | "errors" | "errorPercent" | "meanMs" | "p95Ms";
 
 /** Names ascend, numbers descend, unless turned round. */
 export function sorted(rows: readonly Endpoint[], key: SortKey, reversed: boolean): Endpoint[] {
   const compare = (a: Endpoint, b: Endpoint) =>
     key === "endpoint"
       ? `${a.endpoint} ${a.method}`.localeCompare(`${b.endpoint} ${b.method}`)
-      : b[key] - a[key];
+      : (b[key] ?? -1) - (a[key] ?? -1);
   return [...rows].sort((a, b) => (reversed ? compare(b, a) : compare(a, b)));
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ago, counted, duration, moment, show, words } from "./format";
+import { ago, counted, duration, moment, precise, show, words } from "./format";
 
 describe("show", () => {
   it.each([
@@ -47,6 +47,13 @@ describe("times", () => {
     const d = new Date(2024, 0, 5, 9, 3, 2);
     expect(moment(d, new Date(2024, 5, 1).getTime())).toBe("5 Jan 09:03:02");
     expect(moment(d, new Date(2025, 5, 1).getTime())).toBe("5 Jan 2024 09:03:02");
+  });
+
+  it("names the day of what is not of today, and otherwise the milliseconds", () => {
+    const at = new Date(2024, 0, 5, 9, 3, 2, 70);
+    const later = (hours: number) => at.getTime() + hours * 3_600_000;
+    expect(precise(at.toISOString(), later(1))).toEqual({ time: "09:03:02", ms: ".070" });
+    expect(precise(at.toISOString(), later(24))).toEqual({ time: "5 Jan 09:03:02", ms: "" });
   });
 
   it("says how long ago", () => {

@@ -85,6 +85,12 @@ export function moment(at: number | string | Date, now: number = Date.now()): st
   return `${d.getDate()} ${months[d.getMonth()]}${year} ${clock(d)}`;
 }
 
+/** The time of day to the millisecond where it is of today, else the day and the time. */
+export function precise(at: string, now: number = Date.now()): { time: string; ms: string } {
+  const today = new Date(at).toDateString() === new Date(now).toDateString();
+  return today ? { time: clock(at), ms: at.slice(19, 23) } : { time: moment(at, now), ms: "" };
+}
+
 /** A length of time, in its two largest units at most. */
 export function duration(seconds: number): string {
   const s = Math.max(0, Math.round(seconds));

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { barsOf, chosenLevels, filterFor, filtersOf, isCheap, questionOf, toggled } from "./logs";
+import { barsOf, briefOf, chosenLevels, filterFor, filtersOf, isCheap, questionOf, toggled } from "./logs";
 
 describe("filters", () => {
   it("are read from the address, and nothing else is", () => {
@@ -21,6 +21,31 @@ describe("filters", () => {
     ["message", "x", undefined],
     ["nothing", null, undefined],
   ])("come from a click on %s", (field, value, want) => expect(filterFor(field, value)).toEqual(want));
+});
+
+describe("the row of an entry", () => {
+  it("says what tells it from others, and not where it was made", () => {
+    const entry = {
+      _id: "a",
+      timestamp: "2026-01-01T00:00:00.000Z",
+      level: "ERROR" as const,
+      logger: "api",
+      message: "Request completed",
+      module: "middleware",
+      line: 7,
+      duration_ms: 625.578607,
+      path: "/a",
+      status_code: 503,
+      user: null,
+      error: "x".repeat(500),
+    };
+    expect(briefOf(entry)).toEqual([
+      ["error", "x".repeat(100)],
+      ["status_code", "503"],
+      ["path", "/a"],
+      ["duration_ms", "625.6"],
+    ]);
+  });
 });
 
 describe("levels", () => {

@@ -61,6 +61,28 @@ const inRow = new Set(["timestamp", "level", "logger", "message"]);
 export const furtherFields = (entry: Entry): [string, unknown][] =>
   Object.entries(entry).filter(([name]) => !inRow.has(name) && name !== "_id");
 
+/** Where in the program an entry was made: said when it is opened. */
+const origin = new Set(["module", "function", "line", "thread", "process"]);
+
+/** What is read first where an entry has it. */
+const leading = ["error", "status_code", "method", "path", "duration_ms"];
+
+const briefFields = 6;
+const briefValue = 100;
+
+const rank = (name: string) => (leading.includes(name) ? leading.indexOf(name) : leading.length);
+
+/** What tells an entry from others with the same message, short enough for its row. */
+export const briefOf = (entry: Entry): [string, string][] =>
+  furtherFields(entry)
+    .filter(([name, value]) => !origin.has(name) && value !== null && value !== "")
+    .sort(([a], [b]) => rank(a) - rank(b))
+    .slice(0, briefFields)
+    .map(([name, value]) => [name, textOf(rounded(value)).slice(0, briefValue)]);
+
+const rounded = (value: unknown) =>
+  typeof value === "number" && !Number.isInteger(value) ? Number(value.toPrecision(4)) : value;
+
 export const textOf = (value: unknown): string =>
   typeof value === "object" ? JSON.stringify(value) : String(value);
 

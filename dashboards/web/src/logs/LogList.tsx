@@ -1,7 +1,7 @@
 import { defaultRangeExtractor, type Range, useWindowVirtualizer } from "@tanstack/react-virtual";
 import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
-import { clock, moment } from "../data/format";
-import type { Entry } from "../data/logs";
+import { moment, precise } from "../data/format";
+import { briefOf, type Entry } from "../data/logs";
 import { EntryDetails } from "./EntryDetails";
 
 interface Props {
@@ -107,16 +107,25 @@ function useFocus(list: React.RefObject<HTMLOListElement | null>, count: number)
 }
 
 export function EntryRow({ entry, open, onToggle }: { entry: Entry; open: boolean; onToggle: () => void }) {
+  const { time, ms } = precise(entry.timestamp);
   return (
     <>
       <button type="button" className={`entry ${entry.level}`} aria-expanded={open} onClick={onToggle}>
         <time dateTime={entry.timestamp} title={moment(entry.timestamp)}>
-          {clock(entry.timestamp)}
-          <span className="ms">{entry.timestamp.slice(19, 23)}</span>
+          {time}
+          <span className="ms">{ms}</span>
         </time>
         <b>{entry.level}</b>
         <span className="logger">{entry.logger}</span>
-        <span className="message">{entry.message}</span>
+        <span className="said">
+          <span className="message">{entry.message}</span>
+          {briefOf(entry).map(([name, value]) => (
+            <span className="brief" key={name}>
+              {" "}
+              {name}=<span>{value}</span>
+            </span>
+          ))}
+        </span>
       </button>
       {open && <EntryDetails entry={entry} />}
     </>

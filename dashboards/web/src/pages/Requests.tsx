@@ -7,13 +7,15 @@ import { RangeTools } from "../components/RangeTools";
 import { Ready } from "../components/Ready";
 import { View } from "../components/Shell";
 import { useAddress, useRange } from "../data/address";
-import { query } from "../data/api";
+import { type PromSeries, query } from "../data/api";
 import {
   type Endpoint,
   endpointsOfSamples,
   endpointsOfSeries,
+  isSought,
   type SortKey,
   sorted,
+  withPercentiles,
 } from "../data/endpoints";
 import { counted, show } from "../data/format";
 import { useApi, usePromServed, useRefetch } from "../data/queries";
@@ -67,13 +69,41 @@ function useEndpoints(range: Range) {
   return { data, error: rest.error, refetch: rest.refetch as () => unknown };
 }
 
+const unknown: PromSeries[] = [];
+
+/** A longer range has too many samples of too many buckets for a question that is asked again and again. */
+const percentilesUpTo = 86_400;
+
+/** The 95th percentile of each endpoint, where it can be had. */
+function usePercentiles(range: Range): readonly PromSeries[] {
+  const { served } = usePromServed();
+  const span = "last" in range ? range.last : range.to - range.from;
+  const { data } = useQuery({
+    queryKey: ["metrics", "endpoint-percentiles", range],
+    queryFn: ({ signal }) => {
+      const { from, to } = bounds(range, Date.now() / 1000);
+      const grown = `rate(http_server_request_duration_seconds_bucket[${Math.round(to - from)}s])`;
+      const expr = `histogram_quantile(0.95, sum by (http_route, http_request_method, le) (${grown}))`;
+      return query("query", { query: expr, time: String(to) }, signal);
+    },
+    refetchInterval: useRefetch(),
+    enabled: served === true && span <= percentilesUpTo,
+  });
+  return data ?? unknown;
+}
+
 const columns: { key: SortKey; name: string }[] = [
   { key: "endpoint", name: "Endpoint" },
   { key: "requests", name: "Requests" },
   { key: "errors", name: "Errors" },
   { key: "errorPercent", name: "Error rate" },
   { key: "meanMs", name: "Mean" },
+  { key: "p95Ms", name: "p95" },
 ];
+
+/** On a phone there is no room for the last columns. */
+const classOf = (key: SortKey) =>
+  `sortable${key === "endpoint" ? "" : " number"}${key === "p95Ms" ? " wide" : ""}`;
 
 const isSortKey = (text: string | null): text is SortKey => columns.some((c) => c.key === text);
 
@@ -81,14 +111,13 @@ function Endpoints() {
   const [range] = useRange();
   const [params, change] = useAddress();
   const asked = useEndpoints(range);
+  const percentiles = usePercentiles(range);
   const wanted = params.get("sort");
   const key = isSortKey(wanted) ? wanted : "requests";
   const reversed = params.get("order") === "reversed";
   const filter = params.get("endpoint") ?? "";
   const chosen = (rows: Endpoint[]) =>
-    sorted(rows, key, reversed).filter((r) =>
-      `${r.method} ${r.endpoint}`.toLowerCase().includes(filter.toLowerCase()),
-    );
+    sorted(withPercentiles(rows, percentiles), key, reversed).filter((r) => isSought(r, filter));
   return (
     <Panel
       title="Endpoints"
@@ -141,12 +170,7 @@ function Table({ rows, all, by, onSort }: TableProps) {
         <thead>
           <tr>
             {columns.map(({ key, name }) => (
-              <th
-                scope="col"
-                key={key}
-                className={key === "endpoint" ? "sortable" : "sortable number"}
-                aria-sort={order(key)}
-              >
+              <th scope="col" key={key} className={classOf(key)} aria-sort={order(key)}>
                 <button type="button" onClick={() => onSort(key)}>
                   {name}
                   {order(key) && <Icon name={order(key) === "ascending" ? "up" : "down"} />}
@@ -170,6 +194,7 @@ function Table({ rows, all, by, onSort }: TableProps) {
               <td className="number">{show(r.errors, "count")}</td>
               <td className="number">{show(r.errorPercent, "percent")}</td>
               <td className="number">{show(r.meanMs, "ms")}</td>
+              <td className="number wide">{show(r.p95Ms, "ms")}</td>
               <td className="wide soft">
                 {Object.entries(r.statuses)
                   .map(([status, n]) => `${status} × ${show(n, "count")}`)
