@@ -16,6 +16,9 @@ class FakeSource extends EventTarget {
 let sources: FakeSource[];
 let asked: string[];
 let stop: () => void;
+/** Ends the questions of the round under way, where they do not end at once. */
+let answer: (() => void) | undefined;
+let slow = false;
 
 const newest = () => {
   const source = sources.at(-1);
@@ -27,10 +30,15 @@ beforeEach(() => {
   vi.useFakeTimers();
   sources = [];
   asked = [];
+  slow = false;
   stop = follow({
     client: {
       invalidateQueries: async (filter) => {
         asked.push(String(filter?.queryKey?.[0]));
+        if (slow)
+          await new Promise<void>((done) => {
+            answer = done;
+          });
       },
     },
     open: () => {
@@ -60,6 +68,24 @@ describe("the stream", () => {
     expect(asked).toEqual([]);
     vi.advanceTimersByTime(300);
     expect(asked.sort()).toEqual(["alerts", "metrics", "overview", "status"]);
+  });
+
+  it("lets slow questions end, and asks once more for what came meanwhile", async () => {
+    slow = true;
+    newest().tell("alert");
+    await vi.advanceTimersByTimeAsync(300);
+    expect(asked).toEqual(["alerts", "overview"]);
+    for (let i = 0; i < 5; i++) {
+      newest().tell("alert");
+      await vi.advanceTimersByTimeAsync(300);
+    }
+    expect(asked).toEqual(["alerts", "overview"]);
+    answer?.();
+    await vi.advanceTimersByTimeAsync(300);
+    expect(asked).toEqual(["alerts", "overview", "overview"]);
+    answer?.();
+    await vi.advanceTimersByTimeAsync(300);
+    expect(asked.length).toBe(3);
   });
 
   it("that breaks is opened again, later each time, and what was missed is asked for", () => {

@@ -28,15 +28,32 @@ export function follow({ client, open = (url) => new EventSource(url) }: Options
   let watchdog: ReturnType<typeof setTimeout> | undefined;
   let pending: ReturnType<typeof setTimeout> | undefined;
   let wait = 1000;
+  let ended = false;
   const stale = new Set<string>();
+  const rounds = new Map<string, { again: boolean }>();
 
   const refresh = (...keys: string[]) => {
     for (const key of keys) stale.add(key);
     pending ??= setTimeout(() => {
       pending = undefined;
-      for (const key of stale) void client.invalidateQueries({ queryKey: [key] });
+      const round = [...stale];
       stale.clear();
+      for (const key of round) void ask(key);
     }, gather);
+  };
+  // One round of a key at a time: a new one ends the questions under way, and those that take longer than samples are
+  // apart would never be answered.
+  const ask = async (key: string) => {
+    const before = rounds.get(key);
+    if (before) {
+      before.again = true;
+      return;
+    }
+    const round = { again: false };
+    rounds.set(key, round);
+    await client.invalidateQueries({ queryKey: [key] });
+    rounds.delete(key);
+    if (round.again && !ended) refresh(key);
   };
   const heard = () => {
     connection.answered();
@@ -76,6 +93,7 @@ export function follow({ client, open = (url) => new EventSource(url) }: Options
   connect();
 
   return () => {
+    ended = true;
     clearTimeout(retry);
     clearTimeout(watchdog);
     clearTimeout(pending);
