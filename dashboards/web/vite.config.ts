@@ -39,7 +39,7 @@ export default defineConfig({
         // The first view comes in two scripts: what asks for its data, and everything that draws it.
         codeSplitting: {
           groups: [
-            { name: "main", test: /src\/main\.ts$|rolldown\/runtime/, priority: 1 },
+            { name: "main", test: /src\/main\.ts$/, priority: 1 },
             { name: "draw", test: /src\/draw\.tsx$/ },
           ],
         },
