@@ -57,6 +57,7 @@ it("an alert leads to its runbook, and the runbook to the alert", async () => {
   await raise(
     server,
     { name: "slow_job_queue", annotations: { runbook_url: "docs/runbooks/slow_job_queue.md" } },
+    { name: "by_another_name", annotations: { runbook_url: "docs/runbooks/slow_job_queue.md" } },
     { name: "of_others", annotations: { runbook_url: "https://example.com/runbook" } },
     { name: "astray", annotations: { runbook_url: "javascript:document.title='run'" } },
   );
@@ -64,8 +65,9 @@ it("an alert leads to its runbook, and the runbook to the alert", async () => {
   await page.goto(`${server.url}/alerts/slow_job_queue_${today}`);
   await page.getByRole("link", { name: "Runbook", exact: true }).click();
   await page.waitForURL("**/runbooks/slow_job_queue");
-  await page.getByRole("heading", { name: "1 alert now" }).waitFor();
-  await page.getByRole("button", { name: /Acknowledge/ }).waitFor();
+  await page.getByRole("heading", { name: "2 alerts now" }).waitFor();
+  await page.getByRole("link", { name: "By another name" }).waitFor();
+  expect(await page.getByRole("button", { name: /Acknowledge/ }).count()).toBe(2);
   await page.getByRole("link", { name: "Slow job queue" }).click();
   await page.waitForURL(`**/alerts/slow_job_queue_${today}`);
 

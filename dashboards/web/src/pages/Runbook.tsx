@@ -6,7 +6,7 @@ import { View } from "../components/Shell";
 import { ApiError } from "../data/api";
 import { counted } from "../data/format";
 import { useActiveAlerts } from "../data/queries";
-import { runbookPath, useRunbook, useRunbooks } from "../data/runbooks";
+import { runbookAddress, runbookPath, useRunbook, useRunbooks } from "../data/runbooks";
 import { Markdown } from "../runbooks/Markdown";
 import "../styles/runbooks.css";
 import { urgentFirst } from "./Overview";
@@ -70,8 +70,15 @@ function All() {
   );
 }
 
+/** The alerts of this name, and those of other names that say that this is their runbook. */
 function Firing({ name }: { name: string }) {
-  const alerts = urgentFirst(useActiveAlerts().data?.data.filter((a) => a.name === name) ?? []);
+  const active = useActiveAlerts().data?.data ?? [];
+  const alerts = urgentFirst(
+    active.filter((a) => {
+      const address = runbookAddress(a.metadata.annotations["runbook_url"], [name]);
+      return a.name === name || (address !== undefined && "view" in address);
+    }),
+  );
   if (alerts.length === 0) return null;
   return (
     <Panel title={`${counted(alerts.length, "alert")} now`} flush>
