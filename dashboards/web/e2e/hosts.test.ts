@@ -230,3 +230,15 @@ describe("a range that ended before now", () => {
     await context.close();
   });
 });
+
+it("a range that has not begun cannot be chosen", async () => {
+  const { page, context } = await open(browser);
+  await page.goto(`${server.url}/system`);
+  await page.getByRole("combobox", { name: "Time range" }).selectOption("choose");
+  const year = new Date().getFullYear() + 1;
+  await page.getByLabel("To", { exact: true }).fill(`${year}-02-01T00:00:01`);
+  await page.getByLabel("From", { exact: true }).fill(`${year}-02-01T00:00:00`);
+  await page.getByText("The beginning must lie before now.").waitFor();
+  expect(await page.getByRole("button", { name: "Show" }).isDisabled()).toBe(true);
+  await context.close();
+});

@@ -91,9 +91,11 @@ function Custom({ onClose }: { onClose: () => void }) {
   const b = new Date(to).getTime() / 1000;
   const problem = !(a < b)
     ? "The beginning must lie before the end."
-    : b - a > presets["30d"]
-      ? "At most 30 days can be shown."
-      : "";
+    : a >= Date.now() / 1000
+      ? "The beginning must lie before now."
+      : b - a > presets["30d"]
+        ? "At most 30 days can be shown."
+        : "";
   return (
     <Sheet title="Time range" onClose={onClose}>
       <form
