@@ -122,5 +122,5 @@ function Detail({ name, value }: { name: string; value: unknown }) {
   if (value !== null && typeof value === "object") {
     return Object.keys(value).length === 0 ? <>none</> : <code>{JSON.stringify(value)}</code>;
   }
-  return <>{value === null ? "–" : String(value)}</>;
+  return <>{value === null || value === "" ? "–" : String(value)}</>;
 }
