@@ -70,14 +70,33 @@ func (c *Client) Alerts(ctx context.Context) (AlertState, error) {
 			}
 		}
 	}
-	for _, list := range [][]FiringAlert{state.Firing, state.Pending} {
-		slices.SortFunc(list, func(a, b FiringAlert) int {
-			return cmp.Or(b.Fired.Compare(a.Fired), cmp.Compare(a.Name, b.Name),
-				cmp.Compare(fmt.Sprint(a.Labels), fmt.Sprint(b.Labels)))
-		})
-	}
+	newestFirst(state.Firing)
+	newestFirst(state.Pending)
 
 	return state, nil
+}
+
+// newestFirst sorts alerts by when they fired, and those that did so together by
+// name and labels. Of one rule they often fire by the thousand.
+func newestFirst(list []FiringAlert) {
+	texts := make(map[*FiringAlert]string, len(list))
+	order := make([]*FiringAlert, len(list))
+	sorted := make([]FiringAlert, len(list))
+	for i := range list {
+		order[i] = &list[i]
+		texts[order[i]] = fmt.Sprint(list[i].Labels)
+	}
+	slices.SortFunc(order, func(a, b *FiringAlert) int {
+		if c := cmp.Or(b.Fired.Compare(a.Fired), cmp.Compare(a.Name, b.Name)); c != 0 {
+			return c
+		}
+
+		return cmp.Compare(texts[a], texts[b])
+	})
+	for i, a := range order {
+		sorted[i] = *a
+	}
+	copy(list, sorted)
 }
 
 // RuleState is what a metrics server says of the alert rules of one name.
