@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"sync"
@@ -17,10 +18,14 @@ import (
 // version is the newest the database says each time: other processes write, too.
 type loaded struct {
 	mu     sync.Mutex
-	alerts map[string]alert.Alert // By id. Nobody changes what is in them.
+	alerts map[string]*alert.Alert // By id. Nobody changes what is in them.
 }
 
-// Load implements alert.Store.
+// readAtOnce bounds what a flood of alerts takes while they are read.
+const readAtOnce = 500
+
+// Load implements alert.Store. Alerts with the same summary hold it once: all that
+// fired in one minute have it, and it is most of an alert.
 func (s *Store) Load(ctx context.Context, now time.Time) ([]alert.Alert, error) {
 	s.loaded.mu.Lock()
 	defer s.loaded.mu.Unlock()
@@ -35,7 +40,7 @@ func (s *Store) Load(ctx context.Context, now time.Time) ([]alert.Alert, error) 
 	if err != nil {
 		return nil, fmt.Errorf("load alerts: %w", err)
 	}
-	current := make(map[string]alert.Alert, len(listed))
+	current := make(map[string]*alert.Alert, len(listed))
 	var changed []string
 	for _, v := range listed {
 		if a, ok := s.loaded.alerts[v.id]; ok && a.Version == v.number {
@@ -44,20 +49,26 @@ func (s *Store) Load(ctx context.Context, now time.Time) ([]alert.Alert, error) 
 			changed = append(changed, v.id)
 		}
 	}
-	if len(changed) > 0 {
-		read, err := s.Alerts(ctx, changed)
+	summaries := map[string]json.RawMessage{}
+	for some := range slices.Chunk(changed, readAtOnce) {
+		read, err := s.Alerts(ctx, some)
 		if err != nil {
 			return nil, err
 		}
-		for i := range read {
-			current[read[i].ID] = read[i]
+		for _, a := range read {
+			if same, ok := summaries[string(a.Summary)]; ok {
+				a.Summary = same
+			} else {
+				summaries[string(a.Summary)] = a.Summary
+			}
+			current[a.ID] = &a
 		}
 	}
 	s.loaded.alerts = current
 	alerts := make([]alert.Alert, 0, len(listed))
 	for _, v := range listed {
 		if a, ok := current[v.id]; ok { // It may have been deleted since it was listed.
-			alerts = append(alerts, a)
+			alerts = append(alerts, *a)
 		}
 	}
 

@@ -512,3 +512,34 @@ func execute(t *testing.T, db *sql.DB, query string) {
 		t.Fatal(err)
 	}
 }
+
+func TestLoadReadsAFloodInPiecesAndHoldsASummaryOnce(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	flood := make([]alert.Alert, 2*readAtOnce+1)
+	summaries := map[string]string{}
+	for i := range flood {
+		flood[i] = fired(fmt.Sprintf("flood%d", i), 1, noon)
+		flood[i].Summary = json.RawMessage(`{"minute":1}`)
+		if i == readAtOnce {
+			flood[i].Summary = json.RawMessage(`{"minute":0}`)
+		}
+		summaries[flood[i].ID] = string(flood[i].Summary)
+	}
+	begin(t, s, flood...)
+	loaded, err := s.Load(t.Context(), noon)
+	if err != nil || len(loaded) != len(flood) {
+		t.Fatalf("%d of %d alerts are loaded (%v)", len(loaded), len(flood), err)
+	}
+	held := map[*byte]bool{}
+	for _, a := range loaded {
+		held[&a.Summary[0]] = true
+		if want := summaries[a.ID]; string(a.Summary) != want {
+			t.Errorf("%s is loaded with %s, want %s", a.ID, a.Summary, want)
+		}
+		delete(summaries, a.ID) // It is loaded once.
+	}
+	if len(held) != 2 {
+		t.Errorf("2 summaries are held %d times", len(held))
+	}
+}
