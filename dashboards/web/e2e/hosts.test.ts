@@ -168,6 +168,9 @@ describe("a host", () => {
     await page.goto(`${server.url}/system?range=15m`);
     await page.getByRole("slider", { name: "Memory over time" }).waitFor();
     expect(await picker(page).count()).toBe(0);
+    // In a longer time there were more.
+    await page.getByRole("combobox", { name: "Time range" }).selectOption("12h");
+    await picker(page).getByText("gpu-2").waitFor({ state: "attached" });
     await context.close();
   });
 

@@ -34,8 +34,8 @@ export function HostPicker() {
 /** The hosts with samples in the range: told with the samples where the charts read them, else asked for. */
 function useInstances(range: Range, instance: string): string[] {
   const { served } = usePromServed();
-  const long = lengthOf(range) > everySample;
-  const system = useSystem(range, instance, !long || served === false);
+  const fromProm = served === true && lengthOf(range) > everySample;
+  const system = useSystem(range, instance, served !== undefined && !fromProm);
   const prom = useQuery({
     queryKey: ["instances", range],
     queryFn: async ({ signal }) => {
@@ -43,7 +43,7 @@ function useInstances(range: Range, instance: string): string[] {
       const series = await query(
         "query",
         {
-          query: `group by (instance) (present_over_time(llmwatch:cpu_percent[${lengthOf(range)}s]))`,
+          query: `group by (instance) (present_over_time(llmwatch:cpu_percent[${Math.round(lengthOf(range))}s]))`,
           time: String(to),
         },
         signal,
@@ -51,11 +51,11 @@ function useInstances(range: Range, instance: string): string[] {
       return series.map((s) => s.metric["instance"] ?? "").sort();
     },
     staleTime: 60_000,
-    enabled: long && served === true,
+    enabled: fromProm,
   });
   // While the samples of another host are awaited, the hosts are still the same.
   const [known, setKnown] = useState<string[]>([]);
-  const told = system.data?.instances ?? prom.data ?? known;
+  const told = (fromProm ? prom.data : system.data?.instances) ?? known;
   if (told !== known) setKnown(told);
   return told;
 }
