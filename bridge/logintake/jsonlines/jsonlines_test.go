@@ -275,6 +275,7 @@ func FuzzParse(f *testing.F) {
 			var text string
 			switch {
 			case !ok: // Nested.
+			case raw[0] == '{': // The key came twice: a value before, whose name is another than those inside.
 			case field.Kind == entry.Number && string(raw) != field.Value:
 				t.Fatalf("%q: %s is %s", line, field.Name, field.Value)
 			case field.Kind == entry.String && json.Unmarshal(raw, &text) == nil && text != field.Value && !strings.Contains(field.Value, logship.Redacted):
