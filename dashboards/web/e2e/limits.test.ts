@@ -1,6 +1,7 @@
 /** What the page may cost. */
+import { writeFileSync } from "node:fs";
 import { loadavg } from "node:os";
-import type { Browser } from "playwright-core";
+import type { Browser, Request } from "playwright-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { feed, launch, open, rows, type Server, serve } from "./harness";
 
@@ -10,6 +11,7 @@ let browser: Browser;
 beforeAll(async () => {
   server = await serve();
   browser = await launch();
+  await goFirst(browser);
   await feed(server, 5);
   await rows(server, "/metrics/system", 5);
 });
@@ -18,6 +20,19 @@ afterAll(async () => {
   await browser?.close();
   await server?.stop();
 });
+
+/** Lets a browser go before other programs, which are not what is measured; where the system permits it. */
+async function goFirst(browser: Browser) {
+  const cdp = await browser.newBrowserCDPSession();
+  const { processInfo } = await cdp.send("SystemInfo.getProcessInfo");
+  const pid = processInfo.find(({ type }) => type === "browser")?.id;
+  try {
+    writeFileSync(`/proc/${pid}/autogroup`, "-20");
+  } catch {
+    // It shares the processor as everybody does.
+  }
+  await cdp.detach();
+}
 
 it("the first view needs less than 150 kB of JavaScript, gzipped", async () => {
   const { page, context } = await open(browser);
@@ -41,10 +56,13 @@ it("the first view needs less than 150 kB of JavaScript, gzipped", async () => {
   await context.close();
 });
 
-it("what the first view shows is asked for while the code that draws it is on its way, and once", async () => {
+it("what the first view shows is asked for once, while its code is on its way, and drawn at once", async () => {
   const { page, context } = await open(browser);
   const asked: string[] = [];
-  page.on("request", (request) => asked.push(new URL(request.url()).pathname.split("/monitoring/")[1] ?? ""));
+  const answered: string[] = [];
+  const path = (request: Request) => new URL(request.url()).pathname.split("/monitoring/")[1] ?? "";
+  page.on("request", (request) => asked.push(path(request)));
+  page.on("requestfinished", (request) => answered.push(path(request)));
   let arrive = () => {};
   const arrived = new Promise<void>((done) => {
     arrive = done;
@@ -52,9 +70,17 @@ it("what the first view shows is asked for while the code that draws it is on it
   await page.route("**/assets/draw-*.js", (route) => arrived.then(() => route.continue()));
   const first = ["session", "alerts", "dashboard/overview"];
   await page.goto(server.url, { waitUntil: "commit" });
-  await expect.poll(() => asked.filter((path) => first.includes(path))).toEqual(first);
+  await expect.poll(() => answered).toEqual(expect.arrayContaining(first));
+  await page.evaluate(() => {
+    const seen = new MutationObserver(() => {
+      seen.disconnect();
+      (window as { drawn?: number }).drawn = document.querySelectorAll(".health").length;
+    });
+    seen.observe(document.querySelector("#root") ?? document, { childList: true });
+  });
   arrive();
   await page.locator(".health").first().waitFor();
+  expect(await page.evaluate(() => (window as { drawn?: number }).drawn)).toBe(4);
   // The rest is asked for by what has been drawn: all that came before has been read.
   await expect.poll(() => asked).toContain("metrics/summary");
   expect(asked.filter((path) => first.includes(path))).toEqual(first);
