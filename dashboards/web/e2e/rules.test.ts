@@ -1,4 +1,7 @@
-/** Writing alert rules. */
+/** Writing alert rules, and alerts of rules that are written elsewhere. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { launch, open, rows, type Server, serve } from "./harness";
@@ -10,8 +13,14 @@ interface Rules {
   data: { name: string; expr: string; enabled: boolean; default: boolean }[];
 }
 
+const dir = mkdtempSync(join(tmpdir(), "llmwatch-web-"));
+
 beforeAll(async () => {
-  server = await serve();
+  const expr = "llmwatch:memory_percent > 0.25";
+  const rule = { alert: "from_a_file", expr, labels: { severity: "low" } };
+  writeFileSync(join(dir, "rules.yml"), JSON.stringify({ groups: [{ name: "own", rules: [rule] }] }));
+  writeFileSync(join(dir, "prometheus.yml"), JSON.stringify({ rule_files: [join(dir, "rules.yml")] }));
+  server = await serve(["--prometheus-config", join(dir, "prometheus.yml")]);
   browser = await launch();
   await rows(server, "/metrics/system", 5);
 });
@@ -19,6 +28,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await browser?.close();
   await server?.stop();
+  rmSync(dir, { recursive: true, force: true });
 });
 
 it("a rule is written with its result in sight, fires, is changed and deleted", async () => {
@@ -63,3 +73,24 @@ it("a default rule is switched off and on", async () => {
   expect(await enabled()).toBe(true);
   await context.close();
 });
+
+it("an alert of a rule file has its chart, and charts name the alerts that fired", async () => {
+  const { page, context, problems } = await open(browser);
+  await page.goto(`${server.url}/alerts?name=from_a_file`);
+  await page.getByRole("link", { name: "From a file" }).click({ timeout: 40_000 });
+  await page.getByText("llmwatch:memory_percent > 0.25").waitFor();
+  const own = page.getByRole("slider", { name: "from_a_file over time" });
+  await own.focus();
+  await page.keyboard.press("End");
+  await expect.poll(() => own.getAttribute("aria-valuetext")).toContain("firing: From a file");
+
+  await page.goto(`${server.url}/system?range=15m`);
+  const chart = page.getByRole("slider", { name: "Disk over time" });
+  await chart.focus();
+  await page.keyboard.press("End");
+  await expect.poll(() => chart.getAttribute("aria-valuetext"), { timeout: 10_000 }).toContain("firing: ");
+  expect(await chart.getAttribute("aria-valuetext")).toContain("From a file");
+  await page.locator(".firing", { hasText: "From a file" }).first().waitFor();
+  expect(problems).toEqual([]);
+  await context.close();
+}, 90_000);

@@ -3,7 +3,7 @@ import "uplot/dist/uPlot.min.css";
 import "../styles/charts.css";
 import { moment, show, type Unit } from "../data/format";
 import { type Look, options, uPlot } from "./draw";
-import type { Mark } from "./marks";
+import { firingAt, type Mark } from "./marks";
 import type { Drawn } from "./usePanel";
 
 interface Props {
@@ -14,7 +14,8 @@ interface Props {
   threshold?: number | undefined;
   marks: readonly Mark[];
   height?: number;
-  onZoom: (from: number, to: number) => void;
+  /** Without it, dragging does nothing. */
+  onZoom?: (from: number, to: number) => void;
 }
 
 /** Changes with the system's preference for dark or light: a canvas does not follow by itself. */
@@ -51,13 +52,15 @@ export function Chart({ label, drawn, unit, most, threshold, marks, height = 190
       threshold,
       series: latest.current.drawn.series,
       live: live.current,
-      onZoom: (from, to) => latest.current.onZoom(from, to),
-      onCursor: (index) => tell(readout.current, element, latest.current.drawn, unit, index),
+      onZoom: onZoom && ((from, to) => latest.current.onZoom?.(from, to)),
+      onCursor: (index) => say(index),
     };
+    const say = (index: number | null) =>
+      tell(readout.current, element, latest.current.drawn, unit, live.current.marks, index);
     const width = () => Math.max(element.clientWidth, 120);
     const u = new uPlot(options(look, width(), height), dataOf(latest.current.drawn), element);
     plot.current = u;
-    tell(readout.current, element, latest.current.drawn, unit, null);
+    say(null);
     const resize = new ResizeObserver(() => {
       if (u.width !== width()) u.setSize({ width: width(), height });
     });
@@ -74,7 +77,7 @@ export function Chart({ label, drawn, unit, most, threshold, marks, height = 190
     const u = plot.current;
     if (!u) return;
     u.setData(dataOf(drawn));
-    if (holder.current) tell(readout.current, holder.current, drawn, unit, u.cursor.idx ?? null);
+    if (holder.current) tell(readout.current, holder.current, drawn, unit, marks, u.cursor.idx ?? null);
   }, [drawn, marks, unit]);
 
   const move = (event: React.KeyboardEvent) => {
@@ -115,6 +118,7 @@ export function Chart({ label, drawn, unit, most, threshold, marks, height = 190
         aria-valuenow={Math.max(0, drawn.columns.times.length - 1)}
         onKeyDown={move}
       />
+      <p className="firing" aria-hidden="true" />
       <span className="hidden" id={hint}>
         Arrow keys move through time. The same values are in the table.
       </span>
@@ -136,6 +140,7 @@ function tell(
   element: HTMLElement,
   { columns, series }: Drawn,
   unit: Unit,
+  marks: readonly Mark[],
   index: number | null,
 ) {
   if (!readout) return;
@@ -153,6 +158,11 @@ function tell(
   const when = time === undefined ? "" : moment(time * 1000);
   const clock = readout.querySelector("time");
   if (clock) clock.textContent = when;
+  // Which alerts the marks under the chart stand for is said while one points at their time.
+  const firing = firingAt(marks, time);
+  const label = readout.parentElement?.querySelector(".firing");
+  if (label) label.textContent = index === null ? "" : firing;
+  if (firing) parts.push(`firing: ${firing}`);
   element.setAttribute("aria-valuetext", `${when}: ${parts.join(", ")}`);
   if (at >= 0) element.setAttribute("aria-valuenow", String(at));
 }

@@ -57,14 +57,7 @@ export function ExpressionChart({ label, expr, from, to, marks, like }: Props) {
     >
       {(series) => (
         <>
-          <Chart
-            label={label}
-            drawn={drawn}
-            unit="number"
-            threshold={threshold}
-            marks={marks}
-            onZoom={() => {}}
-          />
+          <Chart label={label} drawn={drawn} unit="number" threshold={threshold} marks={marks} />
           {series.length > most && (
             <p className="faint">
               {most} of {series.length} series.

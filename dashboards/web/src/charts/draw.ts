@@ -49,7 +49,7 @@ export interface Look {
   series: readonly { label: string; colour: number; dash?: boolean }[];
   /** What changes while the chart lives. */
   live: { from: number; to: number; marks: readonly Mark[] };
-  onZoom: (from: number, to: number) => void;
+  onZoom: ((from: number, to: number) => void) | undefined;
   onCursor: (index: number | null) => void;
 }
 
@@ -68,7 +68,7 @@ export function options(look: Look, width: number, height: number): uPlot.Option
     padding: [8, 16, 0, 0],
     cursor: {
       sync: { key: "time" },
-      drag: { x: true, y: false, setScale: false },
+      drag: { x: look.onZoom !== undefined, y: false, setScale: false },
       points: { size: 7 },
       y: false,
     },
@@ -106,7 +106,7 @@ export function options(look: Look, width: number, height: number): uPlot.Option
         (u) => {
           const { left, width: wide } = u.select;
           // The other charts select along, without an event of their own.
-          if (wide >= 4 && u.cursor.event) look.onZoom(u.posToVal(left, "x"), u.posToVal(left + wide, "x"));
+          if (wide >= 4 && u.cursor.event) look.onZoom?.(u.posToVal(left, "x"), u.posToVal(left + wide, "x"));
           u.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
         },
       ],

@@ -1,6 +1,6 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { get, type Schemas, send } from "./api";
-import { useRefetch } from "./queries";
+import { evaluatedRule, get, type Schemas, send } from "./api";
+import { usePromServed, useRefetch } from "./queries";
 
 export type Rule = Schemas["Rule"];
 export type RuleFields = Schemas["RuleFields"];
@@ -16,9 +16,26 @@ export function useRules() {
 }
 
 /** The rule of that name, if one is kept here: an alert may come from elsewhere. */
-export function useRule(name: string) {
+function useRule(name: string) {
   const { data, isPending } = useRules();
   return { rule: data?.data.find((r) => r.name === name), isPending };
+}
+
+/**
+ * What the rule of that name asks, be it kept here or in a rule file that only the engine knows; null where there is
+ * no such rule, because the alert comes from elsewhere, and undefined until that is known.
+ */
+export function useExpression(name: string): string | null | undefined {
+  const { rule, isPending } = useRule(name);
+  const { served } = usePromServed();
+  const { data, isError } = useQuery({
+    queryKey: ["engine", "rule", name],
+    queryFn: ({ signal }) => evaluatedRule(name, signal),
+    enabled: !isPending && !rule && served === true,
+    staleTime: Number.POSITIVE_INFINITY,
+  });
+  if (rule) return rule.expr;
+  return served === false || isError ? null : data;
 }
 
 /** Adds a rule, or replaces the one that has the name. */

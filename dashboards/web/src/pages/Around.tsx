@@ -7,7 +7,7 @@ import { Panel } from "../components/Panel";
 import type { Schemas } from "../data/api";
 import { usePromServed } from "../data/queries";
 import { rangeParams } from "../data/range";
-import { useRule } from "../data/rules";
+import { useExpression } from "../data/rules";
 
 type Alert = Schemas["Alert"];
 
@@ -36,14 +36,13 @@ interface Time {
 }
 
 function Measured({ alert, from, to }: { alert: Alert } & Time) {
-  const { rule, isPending } = useRule(alert.name);
+  const expr = useExpression(alert.name);
   const { served } = usePromServed();
   const marks = useMemo(() => marksOf([alert], alert.name, to), [alert, to]);
-  const expr = rule?.expr;
   return (
     <Panel title="What it watches">
-      {expr !== undefined && <p className="mono soft break">{expr}</p>}
-      {expr !== undefined && served ? (
+      {expr && <p className="mono soft break">{expr}</p>}
+      {expr && served ? (
         <ExpressionChart
           label={alert.name}
           expr={expr}
@@ -54,9 +53,9 @@ function Measured({ alert, from, to }: { alert: Alert } & Time) {
         />
       ) : (
         <p className="state">
-          {isPending || served === undefined
+          {expr === undefined || served === undefined
             ? "Looking for its rule."
-            : expr === undefined
+            : expr === null
               ? "Its rule is not kept here, so there is no chart."
               : "There is no chart: the expression is evaluated by an external Prometheus."}
         </p>

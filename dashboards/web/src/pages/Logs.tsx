@@ -50,7 +50,7 @@ function Filters({ filters }: { filters: Record<string, string> }) {
   const [, change] = useAddress();
   const more = Object.entries(filters).filter(([key]) => key === "request_id" || key.startsWith("field."));
   return (
-    <search className="filters">
+    <search className="filters two">
       <Typed label="Words" name="text" value={filters["text"] ?? ""} className="grow" />
       <Typed label="Message matches (RE2)" name="pattern" value={filters["pattern"] ?? ""} className="grow" />
       <Typed label="Logger" name="logger" value={filters["logger"] ?? ""} className="" />
