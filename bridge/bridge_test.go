@@ -191,6 +191,17 @@ func (b *logBuffer) String() string {
 	return b.buf.String()
 }
 
+// wrapped gives handlers a writer of its own, as those who count turns do.
+func wrapped(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { next.ServeHTTP(&wrapper{w}, r) })
+}
+
+type wrapper struct{ http.ResponseWriter }
+
+func (w *wrapper) Flush() { _ = http.NewResponseController(w.ResponseWriter).Flush() }
+
+func (w *wrapper) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
 // put puts a bridge on the bench; change may be nil.
 func put(t testing.TB, m *fakeMetrics, change func(*Options)) *bench {
 	t.Helper()
@@ -204,6 +215,7 @@ func put(t testing.TB, m *fakeMetrics, change func(*Options)) *bench {
 		Rules:  ruleSet(t, b.store, func() error { return nil }),
 		Now:    b.now,
 		Logs:   readableLogs(),
+		Turns:  wrapped,
 		Runbooks: fstest.MapFS{
 			"cpu.md": {Data: []byte("# The processor\n\nLook at `top`, then at [disk](disk.md).\n")}, "disk.md": {Data: []byte("# The disk")}, "notes.txt": {},
 		},

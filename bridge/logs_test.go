@@ -621,6 +621,26 @@ func TestNobodyReadsWhileASearchIsUnderWay(t *testing.T) {
 	}
 }
 
+func TestHalfAFileIsCutOff(t *testing.T) {
+	b, logs := putLogs(t)
+	logs.put(2*maxLogLimit, nil)
+	found := 0
+	logs.slow = func() {
+		if found++; found == maxLogLimit {
+			logs.mu.Lock()
+			defer logs.mu.Unlock()
+			logs.fail = errors.New("the disk is gone")
+		}
+	}
+	w := httptest.NewRecorder()
+	defer func() {
+		if p := recover(); p != http.ErrAbortHandler || strings.Contains(w.Body.String(), `"success"`) { //nolint:errorlint // As net/http compares it.
+			t.Errorf("it ends with %v and %s", p, w.Body.String()[max(w.Body.Len()-200, 0):])
+		}
+	}()
+	b.handler.ServeHTTP(w, request(t, http.MethodGet, Base+"/export/logs?format=json"))
+}
+
 func TestTailRefusesBadIDs(t *testing.T) {
 	b, _ := putLogs(t)
 	req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, Base+"/logs/tail", http.NoBody)

@@ -163,11 +163,18 @@ type statusWriter struct {
 	size     int64
 }
 
-// begun reports whether w's answer is under way.
+// begun reports whether w's answer is under way, whoever has wrapped w.
 func begun(w http.ResponseWriter) bool {
-	sw, ok := w.(*statusWriter)
-
-	return ok && sw.status != 0
+	for {
+		switch v := w.(type) {
+		case *statusWriter:
+			return v.status != 0
+		case interface{ Unwrap() http.ResponseWriter }:
+			w = v.Unwrap()
+		default:
+			return false
+		}
+	}
 }
 
 func (w *statusWriter) WriteHeader(status int) {
