@@ -67,7 +67,12 @@ func (r *Redactor) String(s string) string {
 		return s
 	}
 
-	return r.scan(s)
+	once := r.scan(s)
+	if once == s {
+		return s
+	}
+
+	return r.scan(once) // One secret can hide another: ://token=a&:b@ has a password, too.
 }
 
 // scan is String for a text that could hold a secret.
