@@ -66,7 +66,6 @@ test: deps build $(VULN_BIN) $(SBOM_BIN) ## Install what the tests need and run 
 	$(TEST_ENV) $(GO) test -timeout 15m ./test/e2e
 	$(MAKE) --no-print-directory ui-test
 	cd test/deploy && $(GO) test ./...
-	@./scripts/fuzz 45s blind
 
 .PHONY: dashboards
 dashboards: ## Write the Grafana dashboards anew.
@@ -94,6 +93,10 @@ soak: deps build ## Run the tests that have long versions, as long ones.
 .PHONY: fuzz
 fuzz: ## Fuzz the parsers of outside bytes, FUZZTIME (default 30m) in all.
 	@./scripts/fuzz $(or $(FUZZTIME),30m)
+
+.PHONY: fuzz-quick
+fuzz-quick: ## Fuzz each parser for a second.
+	@./scripts/fuzz 45s blind
 
 .PHONY: bench
 bench: build ## Measure this build beside its peers and print a table.
