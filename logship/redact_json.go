@@ -75,22 +75,25 @@ func (r *Redactor) cleanJSONString(s string) string {
 	case ok:
 		return string(AppendString(nil, clean))
 	default:
-		return `"` + clean // It was cut off, and stays so.
+		return `"` + clean + s[1+len(text):] // What was cut off or wrong stays so.
 	}
 }
 
 // jsonText returns the text of a string that is given with its quotes. One that
-// was cut off, or is wrong, is returned as it stands, and not ok.
+// was cut off, or is wrong, is returned as it stands between them, and not ok.
 func jsonText(s string) (text string, ok bool) {
-	closed := len(s) > 1 && s[len(s)-1] == '"'
-	if !strings.Contains(s, `\`) && closed {
-		return s[1 : len(s)-1], true
+	inside, closed := strings.CutSuffix(s[1:], `"`)
+	if closed && !strings.Contains(inside, `\`) {
+		return inside, true
 	}
 	if text, err := unquoted(s); err == nil {
 		return text, true
 	}
+	if escapes := len(inside) - len(strings.TrimRight(inside, `\`)); escapes%2 == 1 {
+		return s[1:], false // The quote is part of the text.
+	}
 
-	return s[1:], false
+	return inside, false
 }
 
 func unquoted(s string) (text string, err error) {
