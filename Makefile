@@ -66,6 +66,7 @@ test: deps build $(VULN_BIN) $(SBOM_BIN) ## Install what the tests need and run 
 	$(TEST_ENV) $(GO) test -timeout 15m ./test/e2e
 	$(MAKE) --no-print-directory ui-test
 	cd test/deploy && $(GO) test ./...
+	$(MAKE) --no-print-directory fuzz-quick
 
 .PHONY: dashboards
 dashboards: ## Write the Grafana dashboards anew.
