@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -182,28 +183,19 @@ func (s *server) historyFilter(r *http.Request) (alert.Filter, error) {
 // alertFilter reads the parameters that both lists have.
 func alertFilter(r *http.Request, limit int, statuses ...alert.Status) (alert.Filter, error) {
 	q := r.URL.Query()
-	words := make([]string, len(statuses))
-	for i, s := range statuses {
-		words[i] = string(s)
-	}
 	n, err := wholeNumber(q, "limit", limit, 1, maxLimit)
 	if err != nil {
 		return alert.Filter{}, err
 	}
-	status, err := oneOf(q, "status", words...)
-	if err != nil {
+	f := alert.Filter{Names: slices.DeleteFunc(q["name"], func(name string) bool { return name == "" }), Limit: n}
+	if f.Statuses, err = someOf(q, "status", statuses...); err != nil {
 		return alert.Filter{}, err
 	}
-	severity, err := oneOf(q, "severity", "critical", "high", "medium", "low")
-	if err != nil {
+	if f.Statuses == nil {
+		f.Statuses = statuses
+	}
+	if f.Severities, err = someOf(q, "severity", alert.Critical, alert.High, alert.Medium, alert.Low); err != nil {
 		return alert.Filter{}, err
-	}
-	f := alert.Filter{Statuses: statuses, Name: q.Get("name"), Limit: n}
-	if status != "" {
-		f.Statuses = []alert.Status{alert.Status(status)}
-	}
-	if severity != "" {
-		f.Severities = []alert.Severity{alert.Severity(severity)}
 	}
 
 	return f, nil

@@ -206,20 +206,23 @@ func TestAlertsAreFilteredAndTheNewestFirst(t *testing.T) {
 	b.answers(b.acknowledge("disk_20240115", ""), http.StatusOK, nil)
 	all := []string{"cpu_20240115_3", "cpu_20240115_2", "disk_20240115", "cpu_20240115", "cpu_20240114"}
 	for query, want := range map[string][]string{
-		"":                           all,
-		"?limit=2":                   all[:2],
-		"?limit=10000":               all,
-		"?status=triggered":          {all[0], all[1], all[3], all[4]},
-		"?status=active":             {},
-		"?status=acknowledged":       {all[2]},
-		"?severity=high":             {all[0], all[3]},
-		"?severity=medium":           {all[2]},
-		"?name=cpu&severity=low":     {all[1]},
-		"?name=disk":                 {all[2]},
-		"?name=nothing":              {},
-		"?name=gone":                 {},
-		"?name=cpu&limit=1":          {all[0]},
-		"?severity=critical&limit=1": {all[4]},
+		"":                       all,
+		"?limit=2":               all[:2],
+		"?limit=10000":           all,
+		"?status=triggered":      {all[0], all[1], all[3], all[4]},
+		"?status=active":         {},
+		"?status=acknowledged":   {all[2]},
+		"?severity=high":         {all[0], all[3]},
+		"?severity=medium":       {all[2]},
+		"?name=cpu&severity=low": {all[1]},
+		"?name=disk":             {all[2]},
+		"?name=nothing":          {},
+		"?name=gone":             {},
+		"?name=cpu&limit=1":      {all[0]},
+
+		"?status=triggered,acknowledged&severity=medium&severity=low": {all[1], all[2]},
+		"?name=disk&name=gone&name=":                                  {all[2]},
+		"?severity=critical&limit=1":                                  {all[4]},
 	} {
 		var a alertsForm
 		if b.get("/alerts"+query, &a); a.Count != len(want) || !slices.Equal(a.ids(), want) {

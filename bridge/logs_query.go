@@ -119,21 +119,6 @@ func nanoseconds(t time.Time) int64 {
 	return t.UnixNano()
 }
 
-// listed returns the values of a parameter that may be repeated or hold several
-// separated by commas.
-func listed(q url.Values, name string) []string {
-	var all []string
-	for _, value := range q[name] {
-		for one := range strings.SplitSeq(value, ",") {
-			if one = strings.TrimSpace(one); one != "" {
-				all = append(all, one)
-			}
-		}
-	}
-
-	return all
-}
-
 // fieldMatches reads request_id and all field.NAME=VALUE.
 func fieldMatches(q url.Values) ([]entry.FieldMatch, error) {
 	var matches []entry.FieldMatch

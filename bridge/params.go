@@ -56,6 +56,46 @@ func oneOf(q url.Values, name string, allowed ...string) (string, error) {
 	return text, nil
 }
 
+// listed returns the values of a parameter that may be repeated or hold several
+// separated by commas.
+func listed(q url.Values, name string) []string {
+	var all []string
+	for _, value := range q[name] {
+		for one := range strings.SplitSeq(value, ",") {
+			if one = strings.TrimSpace(one); one != "" {
+				all = append(all, one)
+			}
+		}
+	}
+
+	return all
+}
+
+// someOf reads one of the allowed words or several; nil where the parameter is not
+// given.
+func someOf[T ~string](q url.Values, name string, allowed ...T) ([]T, error) {
+	if !q.Has(name) {
+		return nil, nil
+	}
+	texts := listed(q, name)
+	if len(texts) == 0 {
+		texts = q[name]
+	}
+	chosen := make([]T, len(texts))
+	for i, text := range texts {
+		if chosen[i] = T(text); !slices.Contains(allowed, chosen[i]) {
+			words := make([]string, len(allowed))
+			for i, word := range allowed {
+				words[i] = string(word)
+			}
+
+			return nil, invalidParameter(fmt.Sprintf("%s must be some of %s, got %q", name, strings.Join(words, ", "), short(text)))
+		}
+	}
+
+	return chosen, nil
+}
+
 // moment reads a time: RFC 3339, or a duration back from now such as -1h.
 func moment(q url.Values, name string, now time.Time) (time.Time, error) {
 	text := q.Get(name)

@@ -123,7 +123,7 @@ type Pending struct {
 type Filter struct {
 	Statuses   []Status
 	Severities []Severity
-	Name       string
+	Names      []string
 	// Since and Until bound FiredAt: Since <= FiredAt < Until, zero for no bound.
 	Since, Until time.Time
 	// Limit bounds a page; 0 means no bound.

@@ -121,15 +121,14 @@ func conditions(f alert.Filter) (string, []any, error) {
 		where = append(where, condition)
 		args = append(args, values...)
 	}
-	if len(f.Statuses) > 0 {
-		add("status IN (?"+strings.Repeat(", ?", len(f.Statuses)-1)+")", anys(f.Statuses)...)
+	among := func(column string, values []any) {
+		if len(values) > 0 {
+			add(column+" IN (?"+strings.Repeat(", ?", len(values)-1)+")", values...)
+		}
 	}
-	if len(f.Severities) > 0 {
-		add("severity IN (?"+strings.Repeat(", ?", len(f.Severities)-1)+")", anys(f.Severities)...)
-	}
-	if f.Name != "" {
-		add("name = ?", f.Name)
-	}
+	among("status", anys(f.Statuses))
+	among("severity", anys(f.Severities))
+	among("name", anys(f.Names))
 	if !f.Since.IsZero() {
 		add("fired_at >= ?", database.Millis(f.Since))
 	}

@@ -302,10 +302,11 @@ func TestList(t *testing.T) {
 		"everything, newest first":       {alert.Filter{}, "c_20240115 b_20240115 a_20240115"},
 		"by status":                      {alert.Filter{Statuses: []alert.Status{alert.Triggered, alert.Active}}, "c_20240115 b_20240115"},
 		"by severity":                    {alert.Filter{Severities: []alert.Severity{alert.Critical, alert.Low}}, "b_20240115"},
-		"by name":                        {alert.Filter{Name: "a"}, "a_20240115"},
+		"by name":                        {alert.Filter{Names: []string{"a"}}, "a_20240115"},
+		"by names":                       {alert.Filter{Names: []string{"c", "a"}}, "c_20240115 a_20240115"},
 		"since, its moment included":     {alert.Filter{Since: noon.Add(time.Minute)}, "c_20240115 b_20240115"},
 		"until, its moment not included": {alert.Filter{Until: noon.Add(time.Minute)}, "a_20240115"},
-		"nothing":                        {alert.Filter{Name: "z"}, ""},
+		"nothing":                        {alert.Filter{Names: []string{"z"}}, ""},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

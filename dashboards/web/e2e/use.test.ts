@@ -1,4 +1,5 @@
 /** What people do with the page. */
+import { readFileSync } from "node:fs";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { feed, launch, open, raise, rows, type Server, serve } from "./harness";
@@ -60,6 +61,20 @@ describe("an alert", () => {
     expect(await page.getByText("One thing").count()).toBe(0);
     await page.getByLabel("Name").fill("zzz");
     await page.getByText("fits the filters").waitFor();
+    await context.close();
+  });
+
+  it("is exported with those on the screen, and no other", async () => {
+    await raise(server, { name: "first_part" }, { name: "second_part" }, { name: "ended_part" });
+    await raise(server, { name: "ended_part", ended: true });
+    const { page, context } = await open(browser);
+    await page.goto(`${server.url}/alerts?name=Part`);
+    await expect.poll(() => page.locator(".alerts li").count()).toBe(2);
+    await page.getByText("Export", { exact: true }).click();
+    const coming = page.waitForEvent("download");
+    await page.getByRole("link", { name: "JSON" }).click();
+    const rows = JSON.parse(readFileSync(await (await coming).path(), "utf8")) as { name: string }[];
+    expect(rows.map((r) => r.name).sort()).toEqual(["first_part", "second_part"]);
     await context.close();
   });
 

@@ -1585,8 +1585,17 @@ export interface operations {
     getAlerts: {
         parameters: {
             query?: {
-                status?: "triggered" | "active" | "acknowledged";
-                severity?: components["schemas"]["Severity"];
+                /**
+                 * @description Some of triggered, active, acknowledged, separated by commas or repeated.
+                 * @example triggered,active
+                 */
+                status?: string;
+                /**
+                 * @description Some of critical, high, medium, low, separated by commas or repeated.
+                 * @example critical,high
+                 */
+                severity?: string;
+                /** @description A whole name; may be repeated for several. */
                 name?: string;
                 limit?: number;
             };
@@ -1615,8 +1624,17 @@ export interface operations {
     getAlertHistory: {
         parameters: {
             query?: {
-                status?: "triggered" | "active" | "acknowledged" | "resolved";
-                severity?: components["schemas"]["Severity"];
+                /**
+                 * @description Some of triggered, active, acknowledged, resolved, separated by commas or repeated.
+                 * @example triggered,active
+                 */
+                status?: string;
+                /**
+                 * @description Some of critical, high, medium, low, separated by commas or repeated.
+                 * @example critical,high
+                 */
+                severity?: string;
+                /** @description A whole name; may be repeated for several. */
                 name?: string;
                 /** @description Fired at or after; RFC 3339, or a duration back from now such as -1h. */
                 since?: string;
@@ -2061,8 +2079,17 @@ export interface operations {
         parameters: {
             query?: {
                 format?: components["parameters"]["Format"];
-                status?: "triggered" | "active" | "acknowledged" | "resolved";
-                severity?: components["schemas"]["Severity"];
+                /**
+                 * @description Some of triggered, active, acknowledged, resolved, separated by commas or repeated.
+                 * @example triggered,active
+                 */
+                status?: string;
+                /**
+                 * @description Some of critical, high, medium, low, separated by commas or repeated.
+                 * @example critical,high
+                 */
+                severity?: string;
+                /** @description A whole name; may be repeated for several. */
                 name?: string;
                 /** @description Fired at or after; RFC 3339, or a duration back from now such as -1h. */
                 since?: string;

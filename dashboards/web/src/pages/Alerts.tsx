@@ -7,7 +7,7 @@ import { Ready } from "../components/Ready";
 import { View } from "../components/Shell";
 import { severityOrder } from "../components/Tags";
 import { useAddress } from "../data/address";
-import { get } from "../data/api";
+import { get, type Schemas } from "../data/api";
 import { counted, words } from "../data/format";
 import { useActiveAlerts, useRefetch } from "../data/queries";
 import { urgentFirst } from "./Overview";
@@ -16,7 +16,7 @@ export default function Alerts() {
   const [location] = useLocation();
   const past = location === "/alerts/history";
   return (
-    <View title="Alerts" tools={<ExportAlerts />}>
+    <View title="Alerts" tools={<ExportAlerts past={past} />}>
       <Tabs />
       <Filters past={past} />
       {past ? <History /> : <Active />}
@@ -24,14 +24,37 @@ export default function Alerts() {
   );
 }
 
-function ExportAlerts() {
+function ExportAlerts({ past }: { past: boolean }) {
   const [params] = useAddress();
+  const { data } = useActiveAlerts();
   const chosen = (key: string) => params.get(key) ?? undefined;
+  const query = { severity: chosen("severity"), status: chosen("status"), name: chosen("name") };
+  if (past) return <Exports kind="alerts" query={query} />;
+  // REST knows whole names. A part of one that none has is no whole name either.
+  const names = new Set((data?.data ?? []).filter((a) => fits(a, params)).map((a) => a.name));
   return (
     <Exports
       kind="alerts"
-      query={{ severity: chosen("severity"), status: chosen("status"), name: chosen("name") }}
+      query={{
+        ...query,
+        status: query.status || activeStatuses.join(),
+        name: query.name && names.size > 0 ? [...names].sort() : query.name,
+      }}
     />
+  );
+}
+
+const activeStatuses = ["triggered", "active", "acknowledged"];
+
+/** Whether the filters of the active alerts let one pass. */
+function fits(alert: Schemas["Alert"], params: URLSearchParams): boolean {
+  const severity = params.get("severity");
+  const status = params.get("status");
+  const name = (params.get("name") ?? "").toLowerCase();
+  return (
+    (!severity || alert.severity === severity) &&
+    (!status || alert.status === status) &&
+    alert.name.toLowerCase().includes(name)
   );
 }
 
@@ -56,7 +79,7 @@ export function Tabs() {
 
 function Filters({ past }: { past: boolean }) {
   const [params, change] = useAddress();
-  const statuses = ["triggered", "active", "acknowledged", ...(past ? ["resolved"] : [])];
+  const statuses = [...activeStatuses, ...(past ? ["resolved"] : [])];
   return (
     <search className="filters">
       <label className="field">
@@ -97,19 +120,11 @@ function Filters({ past }: { past: boolean }) {
 function Active() {
   const [params] = useAddress();
   const asked = useActiveAlerts();
-  const severity = params.get("severity");
-  const status = params.get("status");
-  const name = (params.get("name") ?? "").toLowerCase();
   return (
     <section className="panel" aria-label="Active alerts" aria-live="polite">
       <Ready of={asked} what="alerts">
         {({ data }) => {
-          const chosen = urgentFirst(data).filter(
-            (a) =>
-              (!severity || a.severity === severity) &&
-              (!status || a.status === status) &&
-              a.name.toLowerCase().includes(name),
-          );
+          const chosen = urgentFirst(data).filter((a) => fits(a, params));
           if (data.length === 0) {
             return (
               <p className="calm">
