@@ -87,17 +87,14 @@ func (in *Intake) keep(ctx context.Context, body io.Reader, encoding string, o *
 		}
 	}()
 	err := in.options.Format.Read(body, in.arrival(), p)
+	p.wait() // Only then is it known whether the piece under way could be kept.
 	if err != nil && p.failed == nil {
 		err = bodyError(err, encoding)
 	}
 	// What came before an error is kept all the same.
 	if p.failed == nil && p.batch.Len() > 0 {
-		p.wait()
-		if p.failed == nil {
-			p.append(p.batch)
-		}
+		p.append(p.batch)
 	}
-	p.wait()
 	if p.failed != nil {
 		return p.failed
 	}
