@@ -15,6 +15,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"llmwatch/internal/testtool"
 )
 
 // step is a receiver of notifications that brings llmwatch to one step of a
@@ -249,7 +251,7 @@ func TestTenThousandAlertsFloodNobody(t *testing.T) {
 	}
 	took := r.push(alerts)
 	t.Logf("10,000 alerts were stored in %s", took)
-	if took > 2*time.Second {
+	if took > 2*time.Second && !testtool.Race() {
 		t.Errorf("10,000 alerts were stored in %s, want under 2s", took)
 	}
 	waitFor(t, 20*time.Second, "10 notifications", func() error {
@@ -270,7 +272,7 @@ func TestTenThousandAlertsFloodNobody(t *testing.T) {
 	if r.get("/alerts?name=flood&limit=10000", &all); all.Count != 10_000 {
 		t.Errorf("%d alerts are listed", all.Count)
 	}
-	if most := p.peak(); most > 150<<20 {
+	if most := p.peak(); most > 150<<20 && !testtool.Race() {
 		t.Errorf("the process took %d MB, want under 150", most>>20)
 	} else {
 		t.Logf("the process took %d MB at most", most>>20)

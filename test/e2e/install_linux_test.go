@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"llmwatch/internal/testtool"
 )
 
 const (
@@ -22,6 +24,9 @@ const (
 )
 
 func TestBinaryIsStaticAndSmall(t *testing.T) {
+	if testtool.Race() {
+		t.Skip("the race detector needs a dynamic and larger binary")
+	}
 	info, err := os.Stat(binary)
 	if err != nil || info.Size() > maxBinary {
 		t.Errorf("it has %d bytes (%v)", info.Size(), err)
@@ -41,6 +46,9 @@ func TestBinaryIsStaticAndSmall(t *testing.T) {
 // TestStrippedOfEverything runs the program as the container image does: nobody's
 // user, in a root of its own that holds the binary and one directory to write into.
 func TestStrippedOfEverything(t *testing.T) {
+	if testtool.Race() {
+		t.Skip("the race detector needs a dynamic and larger binary")
+	}
 	if os.Geteuid() != 0 {
 		t.Skip("only root can change the root and the user of a process")
 	}

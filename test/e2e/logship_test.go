@@ -256,13 +256,13 @@ func TestEveryLineArrivesOnce(t *testing.T) {
 				plan.Path = filepath.Join(dir, "app.log")
 				plan.Files *= soak()
 				sink := newLogSink(t)
-				s := ship(t, sink.url, filepath.Join(dir, "checkpoint"), "--from-start", filepath.Join(dir, c.files))
 				if c.lossy && how != nil {
 					// What was there and is not any more when the shipper comes back, nobody can
 					// read.
 					sink.arrived = filepath.Join(dir, "arrived")
 					plan.Wait = sink.arrived
 				}
+				s := ship(t, sink.url, filepath.Join(dir, "checkpoint"), "--from-start", filepath.Join(dir, c.files))
 				writer := plan.start(t)
 				if how != nil {
 					s.trouble(writer, how)
