@@ -259,8 +259,10 @@ func TestEveryLineArrivesOnce(t *testing.T) {
 				if c.lossy && how != nil {
 					// What was there and is not any more when the shipper comes back, nobody can
 					// read.
-					sink.arrived = filepath.Join(dir, "arrived")
-					plan.Wait = sink.arrived
+					plan.Wait = filepath.Join(dir, "arrived")
+					sink.mu.Lock()
+					sink.arrived = plan.Wait
+					sink.mu.Unlock()
 				}
 				s := ship(t, sink.url, filepath.Join(dir, "checkpoint"), "--from-start", filepath.Join(dir, c.files))
 				writer := plan.start(t)
