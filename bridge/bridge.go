@@ -28,8 +28,8 @@ const Base = "/api/v1/monitoring"
 var openAPI []byte
 
 // Metrics answers questions about metrics, about the window before a moment where
-// it is given one. *metrics.Client does; errors that
-// wrap metrics.ErrUnavailable become 503.
+// it is given one. *metrics.Client does; errors that wrap metrics.ErrUnavailable
+// become 503.
 type Metrics interface {
 	System(ctx context.Context, at time.Time, window time.Duration, instance string) ([]metrics.SystemSample, error)
 	Instances(ctx context.Context, at time.Time, window time.Duration) ([]string, error)

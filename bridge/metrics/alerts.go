@@ -79,24 +79,20 @@ func (c *Client) Alerts(ctx context.Context) (AlertState, error) {
 // newestFirst sorts alerts by when they fired, and those that did so together by
 // name and labels. Of one rule they often fire by the thousand.
 func newestFirst(list []FiringAlert) {
-	texts := make(map[*FiringAlert]string, len(list))
-	order := make([]*FiringAlert, len(list))
-	sorted := make([]FiringAlert, len(list))
-	for i := range list {
-		order[i] = &list[i]
-		texts[order[i]] = fmt.Sprint(list[i].Labels)
+	type labelled struct {
+		FiringAlert
+		text string // Of the labels, which would else be made for each comparison.
 	}
-	slices.SortFunc(order, func(a, b *FiringAlert) int {
-		if c := cmp.Or(b.Fired.Compare(a.Fired), cmp.Compare(a.Name, b.Name)); c != 0 {
-			return c
-		}
-
-		return cmp.Compare(texts[a], texts[b])
+	order := make([]labelled, len(list))
+	for i, a := range list {
+		order[i] = labelled{a, fmt.Sprint(a.Labels)}
+	}
+	slices.SortFunc(order, func(a, b labelled) int {
+		return cmp.Or(b.Fired.Compare(a.Fired), cmp.Compare(a.Name, b.Name), cmp.Compare(a.text, b.text))
 	})
-	for i, a := range order {
-		sorted[i] = *a
+	for i := range order {
+		list[i] = order[i].FiringAlert
 	}
-	copy(list, sorted)
 }
 
 // RuleState is what a metrics server says of the alert rules of one name.

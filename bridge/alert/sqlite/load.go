@@ -72,5 +72,5 @@ func (s *Store) Load(ctx context.Context, now time.Time) ([]alert.Alert, error) 
 		}
 	}
 
-	return slices.Clip(alerts), nil
+	return alerts, nil
 }
