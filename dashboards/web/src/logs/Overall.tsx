@@ -3,7 +3,7 @@ import { useSyncExternalStore } from "react";
 import { Ready } from "../components/Ready";
 import { useAddress, useRange } from "../data/address";
 import { ApiError, get } from "../data/api";
-import { counted } from "../data/format";
+import { counted, show } from "../data/format";
 import { barsOf, chosenLevels, isCheap, levels, questionOf, toggled } from "../data/logs";
 import { useRefetch } from "../data/queries";
 import { Histogram } from "./Histogram";
@@ -45,7 +45,7 @@ export function Overall({ filters }: { filters: Record<string, string> }) {
                     aria-pressed={level !== undefined && chosen.has(one)}
                     onClick={() => change({ level: toggled(level, one) })}
                   >
-                    <i aria-hidden="true" /> {one} <b>{(data.by_level[one] ?? 0).toLocaleString("en-US")}</b>
+                    <i aria-hidden="true" /> {one} <b>{show(data.by_level[one] ?? 0, "number")}</b>
                   </button>
                 ))}
                 <span className="faint">{counted(total, "entry fits", "entries fit")}</span>

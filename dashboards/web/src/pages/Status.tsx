@@ -116,8 +116,7 @@ const timestamp = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$/;
 function Detail({ name, value }: { name: string; value: unknown }) {
   if (name === "commit") return <>{String(value).slice(0, commitShown)}</>;
   if (typeof value === "string" && timestamp.test(value)) return <Ago at={value} />;
-  if (typeof value === "number")
-    return <>{name.includes("bytes") ? show(value, "bytes") : value.toLocaleString("en-US")}</>;
+  if (typeof value === "number") return <>{show(value, name.includes("bytes") ? "bytes" : "number")}</>;
   if (Array.isArray(value)) return <>{value.map(String).join(", ") || "none"}</>;
   if (value !== null && typeof value === "object") {
     return Object.keys(value).length === 0 ? <>none</> : <code>{JSON.stringify(value)}</code>;
