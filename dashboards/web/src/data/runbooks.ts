@@ -20,6 +20,9 @@ export function useRunbook(name: string) {
   });
 }
 
+/** The annotation in which a rule names its runbook. */
+export const runbookUrl = "runbook_url";
+
 /** The view that shows a runbook. */
 export const runbookPath = (name: string) => `/runbooks/${encodeURIComponent(name)}`;
 

@@ -9,12 +9,11 @@ import { SeverityTag, Shape, statusWords } from "../components/Tags";
 import type { Schemas } from "../data/api";
 import { duration, show, words } from "../data/format";
 import { useAlert } from "../data/queries";
+import { runbookUrl } from "../data/runbooks";
 import { meaning, toneOf } from "../data/timeline";
 import { Around } from "./Around";
 
 type Alert = Schemas["Alert"];
-
-const runbookUrl = "runbook_url";
 
 /** One alert: what it is, who has it, what happened, and what to do. */
 export default function AlertPage({ id }: { id: string }) {

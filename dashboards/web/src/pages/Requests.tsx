@@ -19,7 +19,7 @@ import {
 } from "../data/endpoints";
 import { counted, show } from "../data/format";
 import { useApi, usePromServed, useRefetch } from "../data/queries";
-import { bounds, type Range } from "../data/range";
+import { bounds, lengthOf, type Range } from "../data/range";
 
 export default function Requests() {
   return (
@@ -77,7 +77,6 @@ const percentilesUpTo = 86_400;
 /** The 95th percentile of each endpoint, where it can be had. */
 function usePercentiles(range: Range): readonly PromSeries[] {
   const { served } = usePromServed();
-  const span = "last" in range ? range.last : range.to - range.from;
   const { data } = useQuery({
     queryKey: ["metrics", "endpoint-percentiles", range],
     queryFn: ({ signal }) => {
@@ -87,7 +86,7 @@ function usePercentiles(range: Range): readonly PromSeries[] {
       return query("query", { query: expr, time: String(to) }, signal);
     },
     refetchInterval: useRefetch(),
-    enabled: served === true && span <= percentilesUpTo,
+    enabled: served === true && lengthOf(range) <= percentilesUpTo,
   });
   return data ?? unknown;
 }

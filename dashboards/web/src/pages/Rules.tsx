@@ -7,6 +7,7 @@ import { SeverityTag, Tag } from "../components/Tags";
 import { useAddress } from "../data/address";
 import { counted } from "../data/format";
 import { type Rule, useDeleteRule, useRules, useSaveRule } from "../data/rules";
+import { runbookUrl } from "../data/runbooks";
 import { useSession } from "../data/session";
 import { Tabs } from "./Alerts";
 
@@ -70,7 +71,7 @@ function RuleItem({ rule, onEdit }: { rule: Rule; onEdit: () => void }) {
               evaluated <Ago at={rule.state.last_evaluation} />
             </span>
           )}
-          <RunbookLink url={rule.annotations["runbook_url"]}>
+          <RunbookLink url={rule.annotations[runbookUrl]}>
             Runbook<span className="hidden"> of {rule.name}</span>
           </RunbookLink>
         </p>

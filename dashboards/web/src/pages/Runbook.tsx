@@ -6,7 +6,7 @@ import { View } from "../components/Shell";
 import { ApiError } from "../data/api";
 import { counted } from "../data/format";
 import { useActiveAlerts } from "../data/queries";
-import { runbookAddress, runbookPath, useRunbook, useRunbooks } from "../data/runbooks";
+import { runbookAddress, runbookPath, runbookUrl, useRunbook, useRunbooks } from "../data/runbooks";
 import { Markdown } from "../runbooks/Markdown";
 import "../styles/runbooks.css";
 import { urgentFirst } from "./Overview";
@@ -75,7 +75,7 @@ function Firing({ name }: { name: string }) {
   const active = useActiveAlerts().data?.data ?? [];
   const alerts = urgentFirst(
     active.filter((a) => {
-      const address = runbookAddress(a.metadata.annotations["runbook_url"], [name]);
+      const address = runbookAddress(a.metadata.annotations[runbookUrl], [name]);
       return a.name === name || (address !== undefined && "view" in address);
     }),
   );
