@@ -195,6 +195,7 @@ func (r *reconciler) see(s *Seen, fingerprint string, complete bool) {
 	if end.IsZero() {
 		end = r.now.Add(r.opts.PushTimeout)
 	}
+	end = stamp(end) // As now is: an end in this millisecond has come.
 	ended := !complete && !end.After(r.now)
 	switch {
 	case ended && open != nil:
@@ -204,11 +205,11 @@ func (r *reconciler) see(s *Seen, fingerprint string, complete bool) {
 		}
 	case ended:
 	case open != nil:
-		r.refresh(open, s, stamp(end), complete)
+		r.refresh(open, s, end, complete)
 	case closed != nil && closed.Alert.CooldownEnd().After(r.now):
-		r.reopen(closed, s, stamp(end), complete)
+		r.reopen(closed, s, end, complete)
 	default:
-		r.fire(s, fingerprint, stamp(end), complete)
+		r.fire(s, fingerprint, end, complete)
 	}
 }
 

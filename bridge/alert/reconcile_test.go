@@ -229,6 +229,22 @@ func FuzzParseDuration(f *testing.F) {
 	})
 }
 
+// The times of alerts are milliseconds: what has ended in this one has ended.
+func TestAnEndInThisMillisecondHasCome(t *testing.T) {
+	t.Parallel()
+	s := seen("a")
+	s.StartsAt = begin.Add(-time.Hour)
+	firing := Reconcile(nil, Snapshot{Alerts: []Seen{s}}, begin, Options{})[0].Alert
+	s.EndsAt = begin.Add(time.Second + 400*time.Microsecond)
+	now := begin.Add(time.Second + 500*time.Microsecond)
+	if ts := Reconcile(nil, Snapshot{Alerts: []Seen{s}}, now, Options{}); len(ts) != 0 {
+		t.Errorf("an alert that has ended fires: %+v", ts)
+	}
+	if ts := Reconcile([]Alert{firing}, Snapshot{Alerts: []Seen{s}}, now, Options{}); len(ts) != 1 || ts[0].Alert.Status != Resolved {
+		t.Errorf("its end does not resolve it: %+v", ts)
+	}
+}
+
 func TestAPushMayBringTheEndForward(t *testing.T) {
 	t.Parallel()
 	s := seen("a")
