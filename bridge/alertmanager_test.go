@@ -53,7 +53,7 @@ func (b *bench) expectStates(want map[string]string) {
 }
 
 func TestWebhook(t *testing.T) {
-	b := put(t, &fakeMetrics{}, nil)
+	b := put(t, &fakeMetrics{}, onTime)
 	send := func(alerts ...string) {
 		t.Helper()
 		got := b.answers(b.posting(Base+"/webhooks/alertmanager", webhookBody(strings.Join(alerts, ","))), http.StatusOK, nil)
@@ -89,7 +89,7 @@ func TestWebhookAlertLastsUntilAlertmanagerSaysOtherwise(t *testing.T) {
 }
 
 func TestWebhookKeepsTheGoodOnes(t *testing.T) {
-	b := put(t, &fakeMetrics{}, nil)
+	b := put(t, &fakeMetrics{}, onTime)
 	b.fails(b.posting(Base+"/webhooks/alertmanager", webhookBody(strings.Join([]string{
 		webhookAlert("cpu", "firing"), webhookAlert("sleeping", "sleeping"), `{"status": "firing", "labels": {}}`, `7`,
 	}, ","))), 400, CodeBadRequest, "1 alerts were taken, 3 were not: alert 1: status must be firing or resolved, got \"sleeping\"; "+
