@@ -12,12 +12,23 @@ import (
 // Caller is who sends a request.
 type Caller struct {
 	Name string
+	// User says that the caller is a user, who may have the name of a token.
+	User bool
 	// Role and Permissions are what the caller is trusted with.
 	Role        string
 	Permissions []string
 	// CSRF is what the changes of a session have to show, Expires when it ends.
 	CSRF    string
 	Expires time.Time
+}
+
+// Principal names the caller so that a user and a token of one name differ.
+func (c *Caller) Principal() string {
+	if c.User {
+		return "user:" + c.Name
+	}
+
+	return c.Name
 }
 
 // Visit is a request that was let in.

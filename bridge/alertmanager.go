@@ -41,13 +41,23 @@ func rejections(rejected []intake.Rejection) string {
 	return strings.Join(texts, "; ")
 }
 
+// pushedBy is the origin of what a request brings.
+func pushedBy(r *http.Request, source string) alert.Origin {
+	o := alert.Origin{Kind: alert.FromPush, Source: source}
+	if caller := exchangeOf(r.Context()).caller; caller != nil {
+		o.Principal = caller.Principal()
+	}
+
+	return o
+}
+
 // observe takes in the alerts that could be read and reports the others.
-func (s *server) observe(r *http.Request, seen []alert.Seen, rejected []intake.Rejection, err error) error {
+func (s *server) observe(r *http.Request, source string, seen []alert.Seen, rejected []intake.Rejection, err error) error {
 	if err != nil {
 		return &Error{http.StatusBadRequest, CodeBadRequest, err.Error()}
 	}
 	if len(seen) > 0 {
-		if err := s.Alerts.Observe(r.Context(), alert.Snapshot{Alerts: seen}); err != nil {
+		if err := s.Alerts.Observe(r.Context(), alert.Snapshot{Origin: pushedBy(r, source), Alerts: seen}); err != nil {
 			return err
 		}
 	}
@@ -71,7 +81,7 @@ func (s *server) webhook(w http.ResponseWriter, r *http.Request) error {
 			seen[i].EndsAt = s.Now().Add(webhookPatience)
 		}
 	}
-	if err := s.observe(r, seen, rejected, err); err != nil {
+	if err := s.observe(r, alert.SourceWebhook, seen, rejected, err); err != nil {
 		return err
 	}
 
@@ -87,7 +97,7 @@ func (s *server) postV2(w http.ResponseWriter, r *http.Request) {
 	body, err := readBody(w, r, maxAlertBody)
 	if err == nil {
 		seen, rejected, readErr := intake.V2(body, s.Now())
-		err = s.observe(r, seen, rejected, readErr)
+		err = s.observe(r, alert.SourceV2, seen, rejected, readErr)
 	}
 	if err != nil {
 		s.failV2(w, r, err)

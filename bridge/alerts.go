@@ -39,6 +39,7 @@ type alertView struct {
 	ResolvedAt  metrics.Time   `json:"resolved_at"`
 	Ack         *ackView       `json:"acknowledgement"`
 	Flaps       int            `json:"flaps"`
+	Origin      alert.Origin   `json:"origin"`
 	Metadata    alertMetadata  `json:"metadata"`
 	Timeline    []eventView    `json:"timeline,omitempty"`
 }
@@ -79,6 +80,7 @@ func viewAlert(a *alert.Alert) alertView {
 		FiredAt:     metrics.Time{Time: a.FiredAt},
 		ResolvedAt:  metrics.Time{Time: a.ResolvedAt},
 		Flaps:       a.Flaps,
+		Origin:      a.Origin,
 		Metadata:    alertMetadata{Metrics: a.Summary, Labels: notNil(a.Labels), Annotations: notNil(a.Annotations), Value: a.Value},
 	}
 	if a.Ack != nil {

@@ -132,14 +132,15 @@ func (b *bench) answers(r *http.Request, status int, into any) string {
 
 // alertForm is a documented alert, as a client would declare it.
 type alertForm struct {
-	ID          string     `json:"id"`
-	Name        string     `json:"name"`
-	Description string     `json:"description"`
-	Severity    string     `json:"severity"`
-	Status      string     `json:"status"`
-	CreatedAt   time.Time  `json:"created_at"`
-	FiredAt     time.Time  `json:"fired_at"`
-	ResolvedAt  *time.Time `json:"resolved_at"`
+	ID          string       `json:"id"`
+	Name        string       `json:"name"`
+	Description string       `json:"description"`
+	Severity    string       `json:"severity"`
+	Status      string       `json:"status"`
+	Origin      alert.Origin `json:"origin"`
+	CreatedAt   time.Time    `json:"created_at"`
+	FiredAt     time.Time    `json:"fired_at"`
+	ResolvedAt  *time.Time   `json:"resolved_at"`
 	Ack         *struct {
 		By        string     `json:"by"`
 		Comment   string     `json:"comment"`

@@ -33,6 +33,8 @@ type Poller struct {
 	Source   AlertSource
 	Observer Observer
 	Store    alert.Store
+	// Origin is the server that is polled, as the alerts of its rules have it.
+	Origin alert.Origin
 	// QueryURL leads to an expression in the metrics server once the expression
 	// is appended, escaped.
 	QueryURL string
@@ -111,7 +113,10 @@ func (p *Poller) poll(ctx context.Context) error {
 		return fmt.Errorf("reading the alerts: %w", err)
 	}
 
-	return p.Observer.Observe(ctx, snapshot(state, func(a metrics.FiringAlert) alert.Seen { return p.seen(a, external) }, open))
+	s := snapshot(state, func(a metrics.FiringAlert) alert.Seen { return p.seen(a, external) }, open)
+	s.Origin = p.Origin
+
+	return p.Observer.Observe(ctx, s)
 }
 
 // snapshot is complete: what is missing in it has ended. So it also holds, of

@@ -64,6 +64,8 @@ type Alert struct {
 	// Version grows by one with each change; Store compares it before it
 	// writes, so that two changes at once cannot both win.
 	Version int64
+	// Origin says who tells of it.
+	Origin Origin
 
 	Name        string
 	Description string
@@ -177,7 +179,10 @@ type Snapshot struct {
 	// /api/v1/alerts; what is missing has ended. A push is not complete: it
 	// speaks only of the alerts in it.
 	Complete bool
-	Alerts   []Seen
+	// Origin is who says it; without a kind a rule's where the snapshot is
+	// complete, and a push's else.
+	Origin Origin
+	Alerts []Seen
 }
 
 // Event is what happened to an alert, as its timeline tells it.

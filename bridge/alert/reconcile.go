@@ -51,6 +51,13 @@ type Transition struct {
 // resolution of the alert with the same labels that it follows.
 func Reconcile(previous []Alert, s Snapshot, now time.Time, o Options) []Transition {
 	r := newReconciler(previous, now, o)
+	r.origin = s.Origin
+	if r.origin.Kind == "" {
+		r.origin.Kind = FromPush
+		if s.Complete {
+			r.origin.Kind = FromRule
+		}
+	}
 	prints := make([]string, len(s.Alerts))
 	last := make(map[string]int, len(s.Alerts))
 	for i := range s.Alerts {
@@ -111,6 +118,7 @@ func changed(drafts []*draft) []Transition {
 type reconciler struct {
 	now     time.Time
 	opts    Options
+	origin  Origin // Who says what is looked at.
 	drafts  []*draft
 	open    map[string]*draft // By fingerprint, not resolved.
 	closed  map[string]*draft // By fingerprint, the one resolved last.
@@ -296,6 +304,7 @@ func (r *reconciler) fire(s *Seen, fingerprint string, end time.Time, complete b
 		Value:       finite(s.Value),
 		Polled:      complete,
 		EndsAt:      end,
+		Origin:      r.origin,
 		FiredAt:     r.firedAt(s, fingerprint),
 	}
 	if a.Name == "" {

@@ -86,7 +86,7 @@ func (a *access) caller(p auth.Principal) *bridge.Caller {
 		permissions[i] = string(permission)
 	}
 
-	return &bridge.Caller{Name: p.Name, Role: string(p.Role), Permissions: permissions, CSRF: p.CSRF, Expires: p.Expires}
+	return &bridge.Caller{Name: p.Name, User: p.Kind != auth.KindToken, Role: string(p.Role), Permissions: permissions, CSRF: p.CSRF, Expires: p.Expires}
 }
 
 // refuse makes an answer of the reason why somebody is not let in.

@@ -73,6 +73,7 @@ func (a *App) startAlerting(cfg *Config, store *sqlite.Store, routing alert.Rout
 		Source:   client,
 		Observer: al.manager,
 		Store:    store,
+		Origin:   alert.Origin{Kind: alert.FromRule, Source: ruleSource(cfg)},
 		QueryURL: a.queryURL(cfg),
 		Every:    cfg.Alerts.CheckInterval,
 		Logger:   a.logger.With("component", "poller"),

@@ -111,6 +111,17 @@ func (a *App) queryURL(cfg *Config) string {
 	return a.externalURL + engine.Prefix + "/api/v1/query?query="
 }
 
+// ruleSource names the server that evaluates the rules.
+func ruleSource(cfg *Config) string {
+	if u, err := url.Parse(cfg.Prometheus.URL); err == nil && u.Host != "" {
+		u.User, u.RawQuery = nil, "" // Either may hold a secret.
+
+		return u.String()
+	}
+
+	return alert.SourceEmbedded
+}
+
 // exprOf finds the expression in a generator URL, ours or Prometheus's.
 func exprOf(generator string) string {
 	u, err := url.Parse(generator)

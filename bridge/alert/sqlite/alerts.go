@@ -31,8 +31,10 @@ func (s *Store) alerts(ctx context.Context, what, query string, args ...any) ([]
 			return alert.Alert{}, err
 		}
 		var a alert.Alert
+		err := s.unmarshal(body, alertBody, &a)
+		a.InferOrigin()
 
-		return a, s.unmarshal(body, alertBody, &a)
+		return a, err
 	}, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
@@ -96,7 +98,10 @@ func (s *Store) List(ctx context.Context, f alert.Filter) (alert.Page, error) {
 		}
 		p.cursor = strconv.FormatInt(firedAt, 10) + "." + strconv.FormatInt(seq, 10)
 
-		return p, s.unmarshal(body, alertBody, &p.alert)
+		err := s.unmarshal(body, alertBody, &p.alert)
+		p.alert.InferOrigin()
+
+		return p, err
 	}, `SELECT fired_at, seq, body FROM alerts WHERE `+where+` ORDER BY fired_at DESC, seq DESC LIMIT ?`, append(args, limit)...)
 	if err != nil {
 		return alert.Page{}, fmt.Errorf("list alerts: %w", err)

@@ -111,6 +111,7 @@ func whole() alert.Alert {
 	a.Labels = map[string]string{"alertname": a.Name, "severity": "high"}
 	a.Annotations = map[string]string{"summary": "CPU <high> & \"hot\""}
 	a.Summary = json.RawMessage(`{"system":{"avg_cpu_percent":91.5}}`)
+	a.Origin = alert.Origin{Kind: alert.FromPush, Source: alert.SourceV2, Principal: "prometheus"}
 	a.Polled, a.EndsAt, a.Held, a.Quiet, a.Flaps = true, noon.Add(time.Minute), true, true, 2
 	a.NotifiedAt, a.DeliveredAt, a.WaitingSince, a.EscalatedAt = noon, noon.Add(time.Second), noon, noon.Add(time.Hour)
 	a.Channels = []string{"email", "slack"}

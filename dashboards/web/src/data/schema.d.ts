@@ -1042,6 +1042,18 @@ export interface components {
             } | null;
             /** @description How often it resolved and fired again inside its cooldown. */
             flaps: number;
+            /** @description Who tells of it. Only the same origin may change or end it. */
+            origin: {
+                /**
+                 * @description A rule of the metrics server that is polled, or a push.
+                 * @enum {string}
+                 */
+                kind: "rule" | "push";
+                /** @description Of a rule: `embedded`, or the server's address. Of a push: `api_v2` or `webhook`. */
+                source?: string;
+                /** @description The token that pushed it, or `user:NAME`; absent where callers are not authenticated. */
+                principal?: string;
+            };
             /** @description The oldest first; only where one alert is asked for. */
             timeline?: {
                 at: components["schemas"]["Timestamp"];
