@@ -116,8 +116,10 @@ type Alert struct {
 	// firing notification: a flap inside the cooldown begins and ends silently.
 	Flaps int
 	Quiet bool
-	// Held is set while the rate limit holds a notification back.
-	Held bool
+	// Held is set while the rate limit holds a notification back, since
+	// HeldSince.
+	Held      bool
+	HeldSince time.Time
 	// EscalatedAt is when this firing was escalated, zero if it was not.
 	EscalatedAt time.Time
 

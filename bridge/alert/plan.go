@@ -13,7 +13,8 @@ type Policy struct {
 	Channels []string
 	// MaxPerHour bounds the notifications of firing alerts (first ones,
 	// reminders, escalations and digests) in any rolling hour; one that goes to
-	// several channels counts once. 0 means no bound.
+	// several channels counts once. It holds back no critical alert, and others
+	// only for a few minutes, until a digest. 0 means no bound.
 	MaxPerHour int
 	// EscalateAfter is how long people may leave an alert unacknowledged after
 	// they were told, until EscalateTo is told too. 0 means for ever.
@@ -43,6 +44,10 @@ const maxDigestAlerts = 50
 
 const defaultGroupAbove = 20
 
+// digestAfter is how long the rate limit holds a notification back at most, and
+// so the shortest time between two digests that it does not allow.
+const digestAfter = 3 * time.Minute
+
 // Plan tells which notifications alerts owe now, and why others are held back.
 // alerts are all that are not resolved, and those resolved ones that may still
 // owe their resolution; they stay untouched. What Plan decided is in the
@@ -52,8 +57,9 @@ const defaultGroupAbove = 20
 //     after the last one while nobody acknowledges. After a flap the cooldown
 //     holds the first one back too.
 //   - Escalation comes once a firing, to its own channels.
-//   - What the rate limit does not allow is held. As soon as it allows one more,
-//     that is a digest of everything held.
+//   - What the rate limit does not allow is held, but for critical alerts. As
+//     soon as it allows one more, and after digestAfter in any case, everything
+//     held comes in one digest.
 //   - A resolution goes to the channels that were told of the firing, whatever
 //     the rate limit says.
 func Plan(alerts []Alert, p Policy, sent History, now time.Time) Decision {
@@ -124,7 +130,7 @@ func (pl *planner) classify(d *draft) {
 	}
 	switch {
 	case len(pl.policy.Channels) == 0 || !pl.tellDue(a):
-	case a.Held:
+	case a.Held && a.Severity != Critical:
 		pl.held = append(pl.held, d)
 	case a.NotifiedAt.IsZero() || a.Quiet:
 		pl.first = append(pl.first, d)
@@ -155,27 +161,23 @@ func (pl *planner) escalationDue(a *Alert) bool {
 func (pl *planner) grouped(n int) bool { return n > pl.policy.GroupAbove && pl.policy.GroupAbove > 0 }
 
 // escalate tells the channels of the escalation; where the rate limit allows
-// fewer notifications than alerts, in a digest.
+// fewer notifications than alerts, the others in a digest.
 func (pl *planner) escalate() {
-	if pl.budget == 0 {
-		pl.hold(pl.escalation)
-
-		return
-	}
-	byGravity(pl.escalation)
+	ds := pl.withoutHeld(pl.escalation)
 	to := pl.policy.EscalateTo
-	for _, d := range pl.escalation {
+	for _, d := range ds {
 		d.Alert.EscalatedAt = pl.now
 		d.Alert.Channels = union(d.Alert.Channels, to)
 		d.Alert.Held = d.Alert.Held && pl.tellDue(&d.Alert)
 		d.change(pl.now, Event{Kind: EventEscalated})
 	}
-	pl.tell(pl.escalation, KindEscalation, to)
+	pl.tell(ds, KindEscalation, to)
 }
 
-// releaseHeld tells of everything held in one digest.
+// releaseHeld tells of everything held in one digest, once the rate limit has
+// room or the first of it has waited for digestAfter.
 func (pl *planner) releaseHeld() {
-	if pl.budget == 0 || len(pl.held) == 0 {
+	if len(pl.held) == 0 || (pl.budget == 0 && !pl.heldLongEnough(pl.held)) {
 		return
 	}
 	byGravity(pl.held)
@@ -191,10 +193,12 @@ func (pl *planner) releaseHeld() {
 	pl.tell(pl.held, kind, pl.policy.Channels)
 }
 
-// tellFirst tells that alerts fire, one by one as far as the rate limit allows.
+// tellFirst tells that alerts fire: critical ones, and others one by one as far
+// as the rate limit allows.
 func (pl *planner) tellFirst() {
 	byGravity(pl.first)
-	allowed := min(len(pl.first), pl.budget)
+	n := urgent(pl.first)
+	allowed := n + min(len(pl.first)-n, max(pl.budget-n, 0))
 	if pl.grouped(allowed) {
 		allowed = len(pl.first)
 	}
@@ -208,23 +212,52 @@ func (pl *planner) tellFirst() {
 // remind tells that alerts fire still; where the rate limit allows fewer
 // notifications than alerts, in a digest.
 func (pl *planner) remind() {
-	if pl.budget == 0 {
-		pl.hold(pl.reminders)
-
-		return
-	}
-	byGravity(pl.reminders)
-	for _, d := range pl.reminders {
+	ds := pl.withoutHeld(pl.reminders)
+	for _, d := range ds {
 		pl.told(d)
 	}
-	pl.tell(pl.reminders, KindReminder, pl.policy.Channels)
+	pl.tell(ds, KindReminder, pl.policy.Channels)
+}
+
+// withoutHeld sorts the drafts, and holds those back for which the rate limit has
+// no room at all: none of the critical ones, and none once they have waited for
+// digestAfter.
+func (pl *planner) withoutHeld(ds []*draft) []*draft {
+	byGravity(ds)
+	n := urgent(ds)
+	if rest := ds[n:]; pl.budget-n <= 0 && !pl.heldLongEnough(rest) {
+		pl.hold(rest)
+
+		return ds[:n]
+	}
+
+	return ds
+}
+
+// urgent counts the critical alerts, with which a sorted list begins. No rate
+// limit holds them back.
+func urgent(ds []*draft) int {
+	n := 0
+	for n < len(ds) && ds[n].Alert.Severity == Critical {
+		n++
+	}
+
+	return n
+}
+
+// heldLongEnough says whether one of the alerts has waited for digestAfter. One
+// that is held without a time was held before times were kept.
+func (pl *planner) heldLongEnough(ds []*draft) bool {
+	return slices.ContainsFunc(ds, func(d *draft) bool {
+		return d.Alert.Held && !d.Alert.HeldSince.Add(digestAfter).After(pl.now)
+	})
 }
 
 // hold leaves a notification to the next digest.
 func (pl *planner) hold(ds []*draft) {
 	for _, d := range ds {
 		if !d.Alert.Held {
-			d.Alert.Held = true
+			d.Alert.Held, d.Alert.HeldSince = true, pl.now
 			d.change(pl.now, Event{
 				Kind: EventHeldRate,
 				Text: "more than " + strconv.Itoa(pl.policy.MaxPerHour) + " notifications in an hour",
@@ -272,17 +305,31 @@ func (pl *planner) tellResolved() {
 	}
 }
 
-// tell owes notifications that count against the rate limit. The caller has
-// made sure that there is room for at least one.
+// tell owes notifications that count against the rate limit, of sorted alerts.
+// The caller has made sure that the limit has room, or does not hold.
 func (pl *planner) tell(ds []*draft, kind Kind, channels []string) {
-	digest := kind == KindDigest || len(ds) > pl.budget || pl.grouped(len(ds))
-	if digest {
-		pl.budget--
-	} else {
-		pl.budget -= len(ds)
+	if len(ds) == 0 {
+		return
 	}
-	pl.owe(ds, kind, channels, digest)
+	if kind == KindDigest || pl.grouped(len(ds)) {
+		pl.spend(1)
+		pl.owe(ds, kind, channels, true)
+
+		return
+	}
+	n := urgent(ds)
+	pl.spend(n)
+	pl.owe(ds[:n], kind, channels, false)
+	if rest := ds[n:]; len(rest) > max(pl.budget, 1) {
+		pl.spend(1)
+		pl.owe(rest, kind, channels, true)
+	} else {
+		pl.spend(len(rest))
+		pl.owe(rest, kind, channels, false)
+	}
 }
+
+func (pl *planner) spend(n int) { pl.budget = max(pl.budget-n, 0) }
 
 // owe makes the notifications of alerts that have already changed: one for each
 // or one digest of all, for each channel.

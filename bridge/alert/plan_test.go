@@ -38,12 +38,17 @@ func TestTenThousandAlertsOweTenNotificationsAndOneDigest(t *testing.T) {
 		w.ack(sent.AlertIDs[0], 0)
 	}
 	w.sent = nil
+	w.wait(digestAfter - time.Second)
+	w.observe(many(n))
+	if len(w.sent) != 0 {
+		t.Fatalf("%d notifications before the digest is due", len(w.sent))
+	}
 	for range 6 {
-		w.wait(10 * time.Minute)
+		w.wait(time.Minute)
 		w.observe(many(n))
 	}
 	if len(w.sent) != 1 {
-		t.Fatalf("%d notifications in the hour after, want the digest alone", len(w.sent))
+		t.Fatalf("%d notifications after, want the digest alone", len(w.sent))
 	}
 	digest := w.sent[0]
 	if digest.Kind != KindDigest || digest.Total != n-10 || len(digest.AlertIDs) != n-10 || len(digest.Alerts) != maxDigestAlerts {
@@ -160,15 +165,41 @@ func TestEscalationHeldByTheLimitComesLaterWithoutADigestForOthers(t *testing.T)
 		w.wait(time.Minute)
 		w.observe(s)
 	}
-	want := []string{"+0 firing " + a1 + " mail", "+60 escalation " + a1 + " phone"}
+	want := []string{"+0 firing " + a1 + " mail", "+13 escalation " + a1 + " phone"}
 	if diff := cmp.Diff(want, w.told()); diff != "" {
 		t.Errorf("notifications (-want +got):\n%s", diff)
 	}
-	if want := []string{"+0 fired", "+0 queued", "+10 held_by_rate_limit", "+60 escalated", "+60 queued"}; !slices.Equal(want, w.timeline(a1)) {
+	if want := []string{"+0 fired", "+0 queued", "+10 held_by_rate_limit", "+13 escalated", "+13 queued"}; !slices.Equal(want, w.timeline(a1)) {
 		t.Errorf("timeline: got %q, want %q", w.timeline(a1), want)
 	}
 	if w.alerts[a1].Held {
 		t.Error("the alert is held still after its escalation")
+	}
+}
+
+func TestTheRateLimitHoldsNoCriticalAlertBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.policy.MaxPerHour, w.policy.EscalateAfter, w.policy.EscalateTo = 2, 10*time.Minute, []string{"phone"}
+	for _, names := range []string{"a", "ab", "abc", "abcd", "abcdf"} {
+		w.observe(poll(names))
+	}
+	for range 30 {
+		w.wait(time.Minute)
+		w.observe(poll("abcdf"))
+	}
+	const f1 = "f_20240115"
+	want := []string{
+		"+0 firing " + a1 + " mail", "+0 firing " + b1 + " mail", "+0 firing " + f1 + " mail",
+		"+3 digest 2 mail", // Of c and d.
+		"+10 escalation " + f1 + " phone", "+13 digest 4 phone",
+		"+30 reminder " + f1 + " mail",
+	}
+	if diff := cmp.Diff(want, w.told()); diff != "" {
+		t.Errorf("notifications (-want +got):\n%s", diff)
+	}
+	if got := w.timeline(f1); slices.Contains(got, "+0 held_by_rate_limit") || slices.Contains(got, "+30 held_by_rate_limit") {
+		t.Errorf("the critical alert was held back: %q", got)
 	}
 }
 

@@ -116,10 +116,16 @@ func (w *world) deliver(id string) {
 	}
 }
 
-// seen is an alert named a to z, as a source tells of it.
+// seen is an alert named a to z, as a source tells of it. Those named f are
+// critical.
 func seen(name string) Seen {
+	severity := "high"
+	if name == "f" {
+		severity = "critical"
+	}
+
 	return Seen{
-		Labels:      map[string]string{"alertname": name, "severity": "high"},
+		Labels:      map[string]string{"alertname": name, "severity": severity},
 		Annotations: map[string]string{"summary": "trouble with " + name},
 	}
 }

@@ -91,7 +91,7 @@ type Alerts struct {
 	DefaultCooldown  time.Duration `yaml:"default_cooldown" env:"ALERT_COOLDOWN_PERIOD" flag:"cooldown" help:"Shortest time between two notifications of one alert, unless its rule says otherwise."`
 	DBPath           string        `yaml:"db_path" help:"SQLite file of alerts; llmwatch.db in server.data_dir unless given."`
 	RateLimiting     bool          `yaml:"rate_limiting" reload:"true" help:"Whether max_alerts_per_hour holds."`
-	MaxAlertsPerHour int           `yaml:"max_alerts_per_hour" flag:"max-alerts-per-hour" reload:"true" min:"0" help:"Notifications in any hour; the rest comes in a digest. 0 for no bound."`
+	MaxAlertsPerHour int           `yaml:"max_alerts_per_hour" flag:"max-alerts-per-hour" reload:"true" min:"0" help:"Notifications in any hour; the rest comes in a digest, 3 minutes later at most. Never holds critical alerts. 0 for no bound."`
 	EscalateAfter    time.Duration `yaml:"escalate_after" flag:"escalate-after" reload:"true" help:"How long an alert may stay unacknowledged until others are told too; 0 for ever."`
 	EscalateTo       []string      `yaml:"escalate_to" flag:"escalate-to" reload:"true" help:"Channels that are told then."`
 	HeartbeatURL     notify.Secret `yaml:"heartbeat_url" flag:"heartbeat-url" secret:"true" help:"Address that is called (GET) every check_interval while all is well: a dead man's switch."`
