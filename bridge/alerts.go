@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -196,11 +197,28 @@ func alertFilter(r *http.Request, limit int, statuses ...alert.Status) (alert.Fi
 	if f.Statuses == nil {
 		f.Statuses = statuses
 	}
-	if f.Severities, err = someOf(q, "severity", alert.Critical, alert.High, alert.Medium, alert.Low); err != nil {
+	if f.Severities, err = someSeverities(q); err != nil {
 		return alert.Filter{}, err
 	}
 
 	return f, nil
+}
+
+// someSeverities reads the parameter severity, by whatever name others know one.
+func someSeverities(q url.Values) ([]alert.Severity, error) {
+	words := listed(q, "severity")
+	if len(words) == 0 && q.Has("severity") {
+		words = q["severity"] // It is empty, which is none of them.
+	}
+	chosen := make([]alert.Severity, len(words))
+	for i, word := range words {
+		var known bool
+		if chosen[i], known = alert.ParseSeverity(word); !known || strings.TrimSpace(word) == "" {
+			return nil, invalidParameter(fmt.Sprintf("severity must be some of critical, high, medium, low, got %q", short(word)))
+		}
+	}
+
+	return chosen, nil
 }
 
 // alert shows one with its timeline.

@@ -2,7 +2,6 @@ package alert
 
 import (
 	"encoding/json"
-	"strings"
 	"time"
 )
 
@@ -21,36 +20,6 @@ const (
 	// Resolved alerts fire no longer.
 	Resolved Status = "resolved"
 )
-
-// Severity says how grave an alert is.
-type Severity string
-
-// The severities, the gravest first.
-const (
-	Critical Severity = "critical"
-	High     Severity = "high"
-	Medium   Severity = "medium"
-	Low      Severity = "low"
-)
-
-// ParseSeverity maps a `severity` label in any case, the names that other rule
-// sets use included (page, warning, info), to a Severity; anything else is
-// Medium.
-func ParseSeverity(label string) Severity {
-	label = strings.ToLower(label)
-	switch s := Severity(label); s {
-	case Critical, High, Medium, Low:
-		return s
-	}
-	switch label {
-	case "page":
-		return Critical
-	case "info":
-		return Low
-	default:
-		return Medium
-	}
-}
 
 // Alert is one firing of a rule for one set of labels, from its beginning to
 // its resolution, flaps included.

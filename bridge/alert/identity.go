@@ -37,6 +37,12 @@ func Fingerprint(labels map[string]string) string {
 	return strings.Repeat("0", 16-len(digits)) + digits
 }
 
+// The labels that are fields of an alert.
+const (
+	nameLabel     = "alertname"
+	severityLabel = "severity"
+)
+
 // unnamed stands in for the name of an alert without `alertname`.
 const unnamed = "unnamed"
 

@@ -64,6 +64,8 @@ type Manager struct {
 	subs subscribers
 	// mu orders all changes from load to commit.
 	mu sync.Mutex
+	// severities is used with mu held.
+	severities unknownSeverities
 	// routeMu guards routing and is never held while anything else is done.
 	routeMu sync.Mutex
 	routing Routing
@@ -82,7 +84,8 @@ func NewManager(conf Config) *Manager {
 
 	return &Manager{
 		conf: conf, routing: conf.Routing, rerouted: newSignal(), committed: newSignal(),
-		channels: channels{states: map[string]ChannelState{}},
+		channels:   channels{states: map[string]ChannelState{}},
+		severities: unknownSeverities{logger: conf.Logger, logged: map[string]bool{}},
 	}
 }
 
@@ -110,6 +113,7 @@ func (m *Manager) Observe(ctx context.Context, s Snapshot) error {
 		var missing []time.Time
 		err := m.advance(ctx, func(previous []Alert, now time.Time) ([]Transition, error) {
 			steps, err := m.reconcile(ctx, previous, s, now)
+			m.severities.log(ctx, steps)
 			missing = m.summarize(steps, summaries)
 			if err == nil && len(missing) > 0 {
 				err = errSummaryMissing

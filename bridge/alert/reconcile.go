@@ -295,10 +295,11 @@ func (r *reconciler) reopen(d *draft, s *Seen, end time.Time, complete bool) {
 }
 
 func (r *reconciler) fire(s *Seen, fingerprint string, end time.Time, complete bool) {
+	severity, _ := ParseSeverity(s.Labels[severityLabel])
 	a := Alert{
 		Fingerprint: fingerprint,
-		Name:        s.Labels["alertname"],
-		Severity:    ParseSeverity(s.Labels["severity"]),
+		Name:        s.Labels[nameLabel],
+		Severity:    severity,
 		Status:      Triggered,
 		Labels:      s.Labels,
 		Value:       finite(s.Value),

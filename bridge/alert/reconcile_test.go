@@ -182,18 +182,6 @@ func TestCooldownComesFromTheRule(t *testing.T) {
 	}
 }
 
-func TestParseSeverity(t *testing.T) {
-	t.Parallel()
-	for label, want := range map[string]Severity{
-		"critical": Critical, "high": High, "medium": Medium, "low": Low,
-		"page": Critical, "warning": Medium, "info": Low, "": Medium, "fatal": Medium, "CRITICAL": Critical, "Info": Low,
-	} {
-		if got := ParseSeverity(label); got != want {
-			t.Errorf("ParseSeverity(%q) is %s, want %s", label, got, want)
-		}
-	}
-}
-
 func TestFingerprintEqualsPrometheus(t *testing.T) {
 	t.Parallel()
 	for _, labels := range []map[string]string{

@@ -167,7 +167,7 @@ func Gravest(alerts []alert.Alert, most int) []*alert.Alert {
 		sorted[i] = &alerts[i]
 	}
 	slices.SortStableFunc(sorted, func(a, b *alert.Alert) int {
-		return cmp.Or(cmp.Compare(rank(a.Severity), rank(b.Severity)), a.FiredAt.Compare(b.FiredAt))
+		return cmp.Or(cmp.Compare(a.Severity.Rank(), b.Severity.Rank()), a.FiredAt.Compare(b.FiredAt))
 	})
 
 	return sorted[:min(len(sorted), most)]
@@ -301,10 +301,10 @@ func (d *Data) describe(n alert.Notification) {
 func bySeverity(alerts []alert.Alert, total int) string {
 	var counts [4]int
 	for i := range alerts {
-		counts[rank(alerts[i].Severity)]++
+		counts[alerts[i].Severity.Rank()]++
 	}
 	var parts []string
-	for i, s := range severities {
+	for i, s := range alert.Severities() {
 		if counts[i] > 0 {
 			parts = append(parts, strconv.Itoa(counts[i])+" "+string(s))
 		}

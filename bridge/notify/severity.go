@@ -1,22 +1,6 @@
 package notify
 
-import (
-	"slices"
-
-	"llmwatch/bridge/alert"
-)
-
-// severities in the order of their gravity.
-var severities = [...]alert.Severity{alert.Critical, alert.High, alert.Medium, alert.Low}
-
-// rank is the place in severities; what is unknown counts as low.
-func rank(s alert.Severity) int {
-	if i := slices.Index(severities[:], s); i >= 0 {
-		return i
-	}
-
-	return len(severities) - 1
-}
+import "llmwatch/bridge/alert"
 
 // The colours of messages. White text is readable on each of them (contrast of
 // 4.5 or more).
@@ -30,5 +14,5 @@ const (
 )
 
 func color(s alert.Severity) string {
-	return [...]string{colorCritical, colorHigh, colorMedium, colorLow}[rank(s)]
+	return [...]string{colorCritical, colorHigh, colorMedium, colorLow}[s.Rank()]
 }

@@ -80,8 +80,9 @@ func parseDefaults(files fs.FS) (map[string]ruleFile, error) {
 
 // read makes a rule of its form in a file.
 func (f *fileRule) read() (alert.Rule, error) {
+	severity, _ := alert.ParseSeverity(f.Labels[labelSeverity])
 	r := alert.Rule{
-		Name: f.Alert, Expr: strings.TrimSpace(f.Expr), Severity: alert.ParseSeverity(f.Labels[labelSeverity]),
+		Name: f.Alert, Expr: strings.TrimSpace(f.Expr), Severity: severity,
 		Description: f.Annotations[annotationDescription],
 		Labels:      without(f.Labels, labelSeverity),
 		Annotations: without(f.Annotations, annotationDescription, annotationCooldown),

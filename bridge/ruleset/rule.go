@@ -54,8 +54,6 @@ const (
 	maxPairs = 64
 )
 
-var severities = []alert.Severity{alert.Critical, alert.High, alert.Medium, alert.Low}
-
 var validName = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_.-]{0,127}$`)
 
 // apply returns r as the change wants it.
@@ -66,7 +64,10 @@ func (c *Change) apply(r alert.Rule) alert.Rule {
 	set(&r.For, c.For)
 	set(&r.Cooldown, c.Cooldown)
 	if c.Severity != nil {
-		r.Severity = alert.Severity(*c.Severity)
+		severity, known := alert.ParseSeverity(*c.Severity)
+		if r.Severity = severity; !known {
+			r.Severity = alert.Severity(*c.Severity) // check refuses it, and names it.
+		}
 	}
 	r.Severity = cmp.Or(r.Severity, alert.Medium)
 	if c.Labels != nil {
@@ -94,7 +95,7 @@ func check(r *alert.Rule) error {
 	switch {
 	case !validName.MatchString(r.Name):
 		return invalidf("name must be a letter or _, then up to 127 letters, digits, _, . and -, got %q", shorten(r.Name))
-	case !slices.Contains(severities, r.Severity):
+	case !slices.Contains(alert.Severities(), r.Severity):
 		return invalidf("severity must be critical, high, medium or low, got %q", shorten(string(r.Severity)))
 	case r.Expr == "":
 		return invalidf("expr is missing: it must be PromQL, such as up == 0")

@@ -416,3 +416,13 @@ func TestComparison(t *testing.T) {
 		}
 	}
 }
+
+func TestRuleTakesTheSeverityNamesOfOthers(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]alert.Severity{"Critical": alert.Critical, "P2": alert.High, "warning\t": alert.Medium, "informational": alert.Low} {
+		c := Change{Name: "a", Expr: new("up"), Severity: &name}
+		if r := c.apply(alert.Rule{}); r.Severity != want || check(&r) != nil {
+			t.Errorf("severity %q is %s (%v), want %s", name, r.Severity, check(&r), want)
+		}
+	}
+}
