@@ -37,7 +37,6 @@ type Metrics interface {
 	App(ctx context.Context, at time.Time, window time.Duration) ([]metrics.AppSample, error)
 	Summary(ctx context.Context, at time.Time, window time.Duration) (metrics.Summary, error)
 	Overview(ctx context.Context) (metrics.Overview, error)
-	Firing(ctx context.Context) ([]metrics.FiringAlert, error)
 	Newest(ctx context.Context) (time.Time, error)
 	Rules(ctx context.Context) (map[string]metrics.RuleState, error)
 }
@@ -245,7 +244,12 @@ func (s *server) explain(r *http.Request, err error) *Error {
 
 // cached answers with the body under the request's path and parameters.
 func (s *server) cached(w http.ResponseWriter, r *http.Request, render func(context.Context) (answer, error)) error {
-	body, err := s.cache.get(r.Context(), r.URL.Path+"?"+r.URL.Query().Encode(), render)
+	return s.cachedAs(w, r, "", render)
+}
+
+// cachedAs is cached for answers that depend on state too.
+func (s *server) cachedAs(w http.ResponseWriter, r *http.Request, state string, render func(context.Context) (answer, error)) error {
+	body, err := s.cache.get(r.Context(), r.URL.Path+"?"+r.URL.Query().Encode()+" "+state, render)
 	if err != nil {
 		return err
 	}

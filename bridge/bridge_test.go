@@ -52,9 +52,8 @@ type fakeMetrics struct {
 	app      func(at time.Time, window time.Duration) ([]metrics.AppSample, error)
 	summary  func(at time.Time, window time.Duration) (metrics.Summary, error)
 	overview func() (metrics.Overview, error)
-	firing   func(ctx context.Context) ([]metrics.FiringAlert, error)
 	newest   func() (time.Time, error)
-	rules    func() (map[string]metrics.RuleState, error)
+	rules    func(ctx context.Context) (map[string]metrics.RuleState, error)
 	asked    atomic.Int64 // Counts calls of all methods but Instances, which comes with System.
 }
 
@@ -120,18 +119,8 @@ func (f *fakeMetrics) Overview(context.Context) (metrics.Overview, error) {
 
 	return metrics.Overview{
 		Timestamp: metrics.Time{Time: noon}, System: metrics.SystemHealth{Status: metrics.StatusHealthy},
-		Alerts: metrics.AlertCounts{BySeverity: map[string]int{"high": 1}, Total: 1, High: 1},
 		Trends: metrics.Trends{CPU: metrics.TrendStable, Memory: metrics.TrendIncreasing}, Newest: noon,
 	}, nil
-}
-
-func (f *fakeMetrics) Firing(ctx context.Context) ([]metrics.FiringAlert, error) {
-	f.asked.Add(1)
-	if f.firing != nil {
-		return f.firing(ctx)
-	}
-
-	return []metrics.FiringAlert{firing("high_cpu_usage", "high", noon.Add(-time.Hour))}, nil
 }
 
 func (f *fakeMetrics) Newest(context.Context) (time.Time, error) {
@@ -143,21 +132,13 @@ func (f *fakeMetrics) Newest(context.Context) (time.Time, error) {
 	return noon, nil
 }
 
-func (f *fakeMetrics) Rules(context.Context) (map[string]metrics.RuleState, error) {
+func (f *fakeMetrics) Rules(ctx context.Context) (map[string]metrics.RuleState, error) {
 	f.asked.Add(1)
 	if f.rules != nil {
-		return f.rules()
+		return f.rules(ctx)
 	}
 
 	return nil, nil
-}
-
-// firing is an alert that fired then.
-func firing(name, severity string, fired time.Time) metrics.FiringAlert {
-	return metrics.FiringAlert{
-		Name: name, Severity: severity, Since: fired.Add(-5 * time.Minute), Fired: fired, Value: 85.2,
-		Labels: map[string]string{"alertname": name}, Annotations: map[string]string{"summary": "It is so."},
-	}
 }
 
 // bench is a bridge on the bench: what goes in and what it says and logs.

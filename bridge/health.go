@@ -43,7 +43,8 @@ type collectorView struct {
 
 type alertManagerView struct {
 	Running bool `json:"running"`
-	Active  int  `json:"active_alerts"`
+	// Active is null where the alerts cannot be counted.
+	Active *int `json:"active_alerts"`
 }
 
 type serviceView struct {
@@ -158,11 +159,10 @@ func (s *server) look(ctx context.Context) (view healthView, fatal bool) {
 	}
 
 	var newest time.Time
-	var firing []metrics.FiringAlert
 	var collectErr, alertErr error
 	var asked sync.WaitGroup
 	asked.Go(func() { newest, collectErr = s.Metrics.Newest(ctx) })
-	asked.Go(func() { firing, alertErr = s.Metrics.Firing(ctx) })
+	asked.Go(func() { _, alertErr = s.Metrics.Rules(ctx) })
 	asked.Wait()
 	prometheus := serviceView{Running: collectErr == nil && alertErr == nil}
 	if !prometheus.Running {
@@ -176,7 +176,15 @@ func (s *server) look(ctx context.Context) (view healthView, fatal bool) {
 		complain("metrics_collector: no system metrics have arrived for " + s.overdue().String())
 	}
 	view.Services["metrics_collector"] = collectorView{Running: collecting, LastCollection: metrics.Time{Time: newest}}
-	view.Services["alert_manager"] = alertManagerView{Running: alertErr == nil, Active: len(firing)}
+	manager := alertManagerView{Running: alertErr == nil}
+	if counts, err := s.countAlerts(ctx); err == nil {
+		manager.Active = &counts.Total
+	} else {
+		s.Logger.WarnContext(ctx, "the alerts cannot be counted", "err", err)
+		manager.Running = false
+		complain("alert_manager: the alerts cannot be counted")
+	}
+	view.Services["alert_manager"] = manager
 
 	for _, check := range s.Checks {
 		service := serviceView{Running: true}

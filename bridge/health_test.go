@@ -47,14 +47,14 @@ func TestHealth(t *testing.T) {
 		"the metrics server is away": {
 			metrics: &fakeMetrics{
 				newest: func() (time.Time, error) { return time.Time{}, metrics.ErrUnavailable },
-				firing: func(context.Context) ([]metrics.FiringAlert, error) { return nil, metrics.ErrUnavailable },
+				rules:  func(context.Context) (map[string]metrics.RuleState, error) { return nil, metrics.ErrUnavailable },
 			},
 			code: 200, status: "degraded",
 			running:  map[string]bool{"prometheus": false, "metrics_collector": false, "alert_manager": false},
 			problems: []string{"prometheus: the metrics server does not answer"},
 		},
 		"only rules fail": {
-			metrics: &fakeMetrics{firing: func(context.Context) ([]metrics.FiringAlert, error) { return nil, errors.New("no") }},
+			metrics: &fakeMetrics{rules: func(context.Context) (map[string]metrics.RuleState, error) { return nil, errors.New("no") }},
 			code:    200, status: "degraded",
 			running:  map[string]bool{"prometheus": false, "metrics_collector": true, "alert_manager": false},
 			problems: []string{"prometheus: the metrics server does not answer"},
@@ -116,6 +116,7 @@ func TestHealth(t *testing.T) {
 
 func TestHealthTellsLastCollectionAndActiveAlerts(t *testing.T) {
 	b := put(t, &fakeMetrics{}, nil)
+	b.fire(seen("cpu", "high", longAgo))
 	var h healthForm
 	b.get("/health", &h)
 	if last := h.Services["metrics_collector"].Last; last == nil || !last.Equal(noon) || h.Services["alert_manager"].Active != 1 {
@@ -201,7 +202,7 @@ func TestCallersOfHealthShareOneLook(t *testing.T) {
 func TestCallerOfHealthWhoLeavesSpoilsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		b := put(t, &fakeMetrics{firing: func(ctx context.Context) ([]metrics.FiringAlert, error) {
+		b := put(t, &fakeMetrics{rules: func(ctx context.Context) (map[string]metrics.RuleState, error) {
 			<-release
 			return nil, ctx.Err()
 		}}, nil)

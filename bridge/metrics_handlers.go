@@ -119,14 +119,23 @@ func (s *server) summary(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
+// overview counts the alerts anew each time: they change between two samples.
 func (s *server) overview(w http.ResponseWriter, r *http.Request) error {
-	return s.cached(w, r, func(ctx context.Context) (answer, error) {
+	counts, err := s.countAlerts(r.Context())
+	if err != nil {
+		return err
+	}
+
+	return s.cachedAs(w, r, "alerts="+counts.key(), func(ctx context.Context) (answer, error) {
 		o, err := s.Metrics.Overview(ctx)
 		if err != nil {
 			return answer{}, err
 		}
 
-		return render(single{Success: true, Data: o}, s.freshness(o.Newest))
+		return render(single{Success: true, Data: struct {
+			metrics.Overview
+			Alerts alertCounts `json:"alerts"`
+		}{o, counts}}, s.freshness(o.Newest))
 	})
 }
 

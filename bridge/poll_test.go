@@ -21,7 +21,10 @@ import (
 
 // polled is an alert as a metrics server tells of it, with more labels.
 func polled(name string, labels ...string) metrics.FiringAlert {
-	a := firing(name, "high", longAgo)
+	a := metrics.FiringAlert{
+		Name: name, Since: longAgo.Add(-5 * time.Minute), Fired: longAgo, Value: 85.2,
+		Labels: map[string]string{"alertname": name}, Annotations: map[string]string{"summary": "It is so."},
+	}
 	for i := 0; i < len(labels); i += 2 {
 		a.Labels[labels[i]] = labels[i+1]
 	}

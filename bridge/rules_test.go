@@ -83,7 +83,7 @@ type oneRule struct {
 
 func TestRuleOverREST(t *testing.T) {
 	b := put(t, &fakeMetrics{}, nil)
-	b.metrics.rules = func() (map[string]metrics.RuleState, error) {
+	b.metrics.rules = func(context.Context) (map[string]metrics.RuleState, error) {
 		return map[string]metrics.RuleState{
 			"high_fine_tuning_failures": {Health: "ok", LastEvaluation: noon, Firing: 2, Pending: 1},
 			"cpu":                       {Health: "err", LastError: "many-to-many matching", LastEvaluation: noon},
@@ -192,7 +192,7 @@ func TestRulesThatAreNotTakenSayWhy(t *testing.T) {
 
 func TestRulesAreShownWithoutTheirStateWhileThereIsNone(t *testing.T) {
 	b := put(t, &fakeMetrics{}, nil)
-	b.metrics.rules = func() (map[string]metrics.RuleState, error) { return nil, metrics.ErrUnavailable }
+	b.metrics.rules = func(context.Context) (map[string]metrics.RuleState, error) { return nil, metrics.ErrUnavailable }
 	var got oneRule
 	if status := b.get("/rules/cpu", &got); status != http.StatusOK || got.Data["state"] != nil {
 		t.Errorf("GET answered %d: %v", status, got.Data)

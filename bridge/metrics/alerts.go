@@ -20,7 +20,6 @@ import (
 // FiringAlert is an alert whose condition has lasted its duration.
 type FiringAlert struct {
 	Name        string
-	Severity    string
 	Labels      map[string]string
 	Annotations map[string]string
 	// Query is the rule's expression.
@@ -33,9 +32,6 @@ type FiringAlert struct {
 	Value float64
 }
 
-// Severities, the gravest first.
-var severities = []string{"critical", "high", "medium", "low"}
-
 // AlertState is what a metrics server says of its alerts.
 type AlertState struct {
 	// Firing is what fires, the newest first; Pending what holds but has not
@@ -45,13 +41,6 @@ type AlertState struct {
 	// Unknown names the rules that were not evaluated since the server started:
 	// it cannot say yet whether they fire.
 	Unknown []string
-}
-
-// Firing returns what fires now, the newest first.
-func (c *Client) Firing(ctx context.Context) ([]FiringAlert, error) {
-	state, err := c.Alerts(ctx)
-
-	return state.Firing, err
 }
 
 // Alerts returns the state of all alert rules.
@@ -171,7 +160,6 @@ func newFiring(rule promv1.AlertingRule, a *promv1.Alert) FiringAlert {
 
 	return FiringAlert{
 		Name:        name,
-		Severity:    severityOf(string(a.Labels[labelSeverity])),
 		Labels:      stringMap(a.Labels),
 		Annotations: stringMap(a.Annotations),
 		Query:       rule.Query,
@@ -179,34 +167,6 @@ func newFiring(rule promv1.AlertingRule, a *promv1.Alert) FiringAlert {
 		Fired:       a.ActiveAt.Add(time.Duration(rule.Duration * float64(time.Second))),
 		Value:       value,
 	}
-}
-
-// severityOf maps what other rule sets call a severity to the documented ones.
-func severityOf(label string) string {
-	switch label {
-	case "page":
-		return "critical"
-	case "warning":
-		return "medium"
-	case "info":
-		return "low"
-	default:
-		if slices.Contains(severities, label) {
-			return label
-		}
-
-		return "medium"
-	}
-}
-
-func countAlerts(alerts []FiringAlert) AlertCounts {
-	counts := AlertCounts{Total: len(alerts), BySeverity: map[string]int{}}
-	for _, a := range alerts {
-		counts.BySeverity[a.Severity]++
-	}
-	counts.Critical, counts.High = counts.BySeverity["critical"], counts.BySeverity["high"]
-
-	return counts
 }
 
 func stringMap(set model.LabelSet) map[string]string {

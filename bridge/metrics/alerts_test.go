@@ -37,25 +37,25 @@ func TestFiring(t *testing.T) {
 		alertingRule("pending", "high", "pending", m, "1") + "," +
 		firingRule("newest", "page", 5*m+500*time.Millisecond, "not a number")
 	c, _ := ask(t, 30*time.Second, overviewServer(nil, rules))
-	got, err := c.Firing(t.Context())
+	state, err := c.Alerts(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	alert := func(name, label, severity string, since time.Duration, value float64) FiringAlert {
+	alert := func(name, label string, since time.Duration, value float64) FiringAlert {
 		return FiringAlert{
-			Name: name, Severity: severity,
+			Name:        name,
 			Labels:      map[string]string{"alertname": name, "severity": label},
 			Annotations: map[string]string{"summary": "It is so."}, Query: "x > 1",
 			Since: noon.Add(-since), Fired: noon.Add(2*m - since), Value: value,
 		}
 	}
 	want := []FiringAlert{
-		alert("newest", "page", "critical", 5*m+500*time.Millisecond, math.NaN()),
-		alert("a", "info", "low", 10*m, math.Inf(1)),
-		alert("b", "", "medium", 10*m, math.NaN()),
-		alert("older", "high", "high", 20*m, 45),
+		alert("newest", "page", 5*m+500*time.Millisecond, math.NaN()),
+		alert("a", "info", 10*m, math.Inf(1)),
+		alert("b", "", 10*m, math.NaN()),
+		alert("older", "high", 20*m, 45),
 	}
-	if diff := cmp.Diff(want, got, cmpopts.EquateNaNs()); diff != "" {
+	if diff := cmp.Diff(want, state.Firing, cmpopts.EquateNaNs()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -67,20 +67,8 @@ func TestFiringFailsInsteadOfAnsweringNone(t *testing.T) {
 		"an error":       always(failure(http.StatusUnprocessableEntity, "execution", "no")),
 	} {
 		c, _ := ask(t, time.Minute, answer)
-		if got, err := c.Firing(t.Context()); err == nil {
+		if got, err := c.Alerts(t.Context()); err == nil {
 			t.Errorf("%s is taken for %v", name, got)
-		}
-	}
-}
-
-func TestSeverities(t *testing.T) {
-	for label, want := range map[string]string{
-		"critical": "critical", "high": "high", "medium": "medium", "low": "low",
-		"page": "critical", "warning": "medium", "info": "low",
-		"": "medium", "disaster": "medium", "HIGH": "medium",
-	} {
-		if got := severityOf(label); got != want {
-			t.Errorf("%q is %s, want %s", label, got, want)
 		}
 	}
 }
@@ -92,7 +80,8 @@ func TestEqualAlertsHaveAnOrder(t *testing.T) {
 			"alerts":[{"state":"firing","activeAt":"2026-11-23T11:00:00Z","value":"1","labels":{"instance":%[1]q}}]}]}`, host))
 	}
 	c, _ := ask(t, time.Minute, overviewServer(nil, strings.Join(rules, ",")))
-	got, err := c.Firing(t.Context())
+	state, err := c.Alerts(t.Context())
+	got := state.Firing
 	if err != nil || len(got) != 3 {
 		t.Fatalf("%v (%v)", got, err)
 	}

@@ -24,7 +24,6 @@ const (
 	labelRoute    = "http_route"
 	labelMethod   = "http_request_method"
 	labelCode     = "http_response_status_code"
-	labelSeverity = "severity"
 	labelInstance = "instance"
 )
 

@@ -9,13 +9,12 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Overview is the documented state of everything at one glance.
+// Overview is the documented state of everything that is measured at one glance.
 type Overview struct {
 	Timestamp Time           `json:"timestamp"`
 	System    SystemHealth   `json:"system_health"`
 	API       APIPerformance `json:"api_performance"`
 	App       AppTotals      `json:"app"`
-	Alerts    AlertCounts    `json:"alerts"`
 	Trends    Trends         `json:"trends"`
 	// Newest is when the newest sample behind the answer was taken.
 	Newest time.Time `json:"-"`
@@ -53,14 +52,6 @@ type APIPerformance struct {
 	UniqueEndpoints int     `json:"unique_endpoints"`
 }
 
-// AlertCounts counts what fires now.
-type AlertCounts struct {
-	Total      int            `json:"total_active"`
-	BySeverity map[string]int `json:"by_severity"`
-	Critical   int            `json:"critical_count"`
-	High       int            `json:"high_count"`
-}
-
 // Trends tells where the last hour was going.
 type Trends struct {
 	CPU       string  `json:"cpu_trend"`
@@ -87,17 +78,15 @@ const overviewWindow = time.Hour
 func (c *Client) Overview(ctx context.Context) (Overview, error) {
 	now := c.now()
 	o := Overview{Timestamp: Time{now}}
-	var alerts []FiringAlert
 	var api APIPerformance
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.overviewSystem(gctx, now, &o) })
 	g.Go(func() (err error) { api, err = c.performance(gctx, now); return err })
 	g.Go(func() (err error) { o.App, err = c.appTotals(gctx, now, overviewWindow); return err })
-	g.Go(func() (err error) { alerts, err = c.Firing(gctx); return err })
 	if err := g.Wait(); err != nil {
 		return Overview{}, err
 	}
-	o.API, o.Alerts = api, countAlerts(alerts)
+	o.API = api
 
 	return o, nil
 }

@@ -87,10 +87,8 @@ func overviewServer(system model.Matrix, rules string) func(question) (int, stri
 func TestOverview(t *testing.T) {
 	const m = time.Minute
 	performance := APIPerformance{TotalRequests: 4, AvgResponseTime: 500, ErrorRate: 25, UniqueEndpoints: 2}
-	none := AlertCounts{BySeverity: map[string]int{}}
 	for name, tc := range map[string]struct {
 		system model.Matrix
-		rules  string
 		want   Overview
 	}{
 		"newest values, means and trends of the hour": {
@@ -99,10 +97,8 @@ func TestOverview(t *testing.T) {
 				stream(of(seriesMemory, "a"), map[time.Duration]float64{50 * m: 60, 1 * m: 50}),
 				stream(of(seriesDisk, "a"), map[time.Duration]float64{1 * m: 86}),
 			},
-			firingRule("x", "high", 0, "1") + "," + firingRule("y", "critical", 0, "1") + "," + firingRule("z", "page", 0, "1"),
 			Overview{
 				System: SystemHealth{StatusWarning, 40, 50, 86},
-				Alerts: AlertCounts{Total: 3, BySeverity: map[string]int{"critical": 2, "high": 1}, Critical: 2, High: 1},
 				Trends: Trends{TrendIncreasing, TrendDecreasing, 30, 55},
 				Newest: noon.Add(-m),
 			},
@@ -114,9 +110,8 @@ func TestOverview(t *testing.T) {
 				stream(of(seriesMemory, "a"), map[time.Duration]float64{6 * m: 100}),
 				stream(of(seriesMemory, "b"), map[time.Duration]float64{4 * m: 20}),
 			},
-			"",
 			Overview{
-				System: SystemHealth{StatusHealthy, 10, 20, 0}, Alerts: none,
+				System: SystemHealth{StatusHealthy, 10, 20, 0},
 				Trends: Trends{TrendStable, TrendStable, 55, 60}, Newest: noon.Add(-4 * m),
 			},
 		},
@@ -125,16 +120,14 @@ func TestOverview(t *testing.T) {
 				stream(of(seriesCPU, "a"), map[time.Duration]float64{10 * m: 99}),
 				stream(of(seriesMemory, "a"), map[time.Duration]float64{10 * m: 99}),
 			},
-			"",
 			Overview{
-				System: SystemHealth{Status: StatusUnknown}, Alerts: none,
+				System: SystemHealth{Status: StatusUnknown},
 				Trends: Trends{TrendStable, TrendStable, 99, 99}, Newest: noon.Add(-10 * m),
 			},
 		},
 		"nothing is recorded yet": {
 			model.Matrix{},
-			"",
-			Overview{System: SystemHealth{Status: StatusUnknown}, Alerts: none, Trends: Trends{CPU: TrendStable, Memory: TrendStable}},
+			Overview{System: SystemHealth{Status: StatusUnknown}, Trends: Trends{CPU: TrendStable, Memory: TrendStable}},
 		},
 		"a series without values, and values that are no numbers": {
 			model.Matrix{
@@ -142,16 +135,15 @@ func TestOverview(t *testing.T) {
 				stream(of(seriesCPU, "a"), map[time.Duration]float64{1 * m: math.NaN(), 2 * m: 7}),
 				stream(of(seriesMemory, "a"), map[time.Duration]float64{1 * m: math.Inf(1), 2 * m: 8}),
 			},
-			"",
 			Overview{
-				System: SystemHealth{Status: StatusUnknown}, Alerts: none,
+				System: SystemHealth{Status: StatusUnknown},
 				Trends: Trends{TrendStable, TrendStable, 7, 8}, Newest: noon.Add(-m),
 			},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tc.want.Timestamp, tc.want.API = Time{noon}, performance
-			c, _ := ask(t, 30*time.Second, overviewServer(tc.system, tc.rules))
+			c, _ := ask(t, 30*time.Second, overviewServer(tc.system, ""))
 			got, err := c.Overview(t.Context())
 			if err != nil {
 				t.Fatal(err)
@@ -169,7 +161,6 @@ func TestOverview(t *testing.T) {
 func TestOverviewFailsAsAWhole(t *testing.T) {
 	whole := overviewServer(model.Matrix{}, "")
 	for name, part := range map[string]func(q question) bool{
-		"rules":  func(q question) bool { return strings.HasSuffix(q.path, "/rules") },
 		"system": func(q question) bool { return strings.Contains(q.Get("query"), "__name__") },
 		"API":    func(q question) bool { return strings.Contains(q.Get("query"), seriesRequests) },
 	} {

@@ -817,7 +817,8 @@ export interface components {
                 };
                 alert_manager?: {
                     running: boolean;
-                    active_alerts: components["schemas"]["Count"];
+                    /** @description All that are not resolved, polled and pushed; null where they cannot be counted. */
+                    active_alerts: number | null;
                 };
             } & {
                 [key: string]: {
@@ -995,6 +996,7 @@ export interface components {
             };
             /** @description The application now, and the last hour. */
             app: components["schemas"]["AppTotals"];
+            /** @description All that are not resolved, polled and pushed, acknowledged ones too, as `GET /alerts` lists them. */
             alerts: {
                 total_active: components["schemas"]["Count"];
                 by_severity: {
@@ -1086,7 +1088,11 @@ export interface components {
              * @example {{ $value }} fine-tuning jobs failed
              */
             description?: string;
-            severity?: components["schemas"]["Severity"];
+            /**
+             * @description Critical, high, medium or low, or another name of one such as P1 or warning (docs/alerts.md), in any case.
+             * @example high
+             */
+            severity?: string;
             /**
              * @description PromQL; the rule fires for each series that it yields.
              * @example increase(llm_jobs_finished_total{type="finetuning",status="failed"}[10m]) > 5
@@ -1603,7 +1609,7 @@ export interface operations {
                  */
                 status?: string;
                 /**
-                 * @description Some of critical, high, medium, low, separated by commas or repeated.
+                 * @description Some of critical, high, medium, low, or of the names in docs/alerts.md, in any case, separated by commas or repeated.
                  * @example critical,high
                  */
                 severity?: string;
@@ -1642,7 +1648,7 @@ export interface operations {
                  */
                 status?: string;
                 /**
-                 * @description Some of critical, high, medium, low, separated by commas or repeated.
+                 * @description Some of critical, high, medium, low, or of the names in docs/alerts.md, in any case, separated by commas or repeated.
                  * @example critical,high
                  */
                 severity?: string;
@@ -2097,7 +2103,7 @@ export interface operations {
                  */
                 status?: string;
                 /**
-                 * @description Some of critical, high, medium, low, separated by commas or repeated.
+                 * @description Some of critical, high, medium, low, or of the names in docs/alerts.md, in any case, separated by commas or repeated.
                  * @example critical,high
                  */
                 severity?: string;
