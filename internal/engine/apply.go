@@ -3,6 +3,8 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/prometheus/prometheus/config"
@@ -45,20 +47,61 @@ func (e *Engine) applyLocked(scrapeEvery, recordEvery time.Duration) error {
 		notifySD[name] = am.ServiceDiscoveryConfigs
 	}
 
+	before, err := e.current.Load().GetScrapeConfigs()
+	if err != nil {
+		before = nil // Its files are gone: nothing tells what changed.
+	}
 	e.current.Store(cfg)
 
-	return errors.Join(
+	err = errors.Join(
 		e.db.ApplyConfig(cfg),
 		e.remote.ApplyConfig(cfg),
 		e.applyQueryLog(cfg),
 		// The managers come before their discovery: they look up the job of
 		// each target group that discovery sends.
 		e.scrape.ApplyConfig(cfg),
+	)
+	e.keepSeries(replacedTargets(before, jobs))
+
+	return errors.Join(
+		err,
 		e.scrapeSD.ApplyConfig(scrapeSD),
 		e.notifier.ApplyConfig(cfg),
 		e.notifySD.ApplyConfig(notifySD),
 		e.updateRules(cfg, files),
 	)
+}
+
+// replacedTargets names the jobs whose targets the scrape manager replaces by others
+// that differ in nothing but how they are scraped: interval, timeout, scheme, path
+// and parameters are part of a target's identity.
+func replacedTargets(before, after []*config.ScrapeConfig) []string {
+	old := map[string]*config.ScrapeConfig{}
+	for _, job := range before {
+		old[job.JobName] = job
+	}
+	var names []string
+	for _, job := range after {
+		was, ok := old[job.JobName]
+		if ok && (was.ScrapeInterval != job.ScrapeInterval || was.ScrapeTimeout != job.ScrapeTimeout ||
+			was.Scheme != job.Scheme || was.MetricsPath != job.MetricsPath || !maps.EqualFunc(was.Params, job.Params, slices.Equal)) {
+			names = append(names, job.JobName)
+		}
+	}
+
+	return names
+}
+
+// keepSeries keeps the series of those jobs from being marked as gone when their
+// targets are replaced. The new target is first scraped up to an interval later, and
+// until then alerts would end, and rules would record that there is nothing. It has
+// to run after the scrape manager has the new configuration, which starts the loops
+// anew, and before discovery replaces the targets.
+func (e *Engine) keepSeries(jobs []string) {
+	targets := e.scrape.TargetsActive()
+	for _, job := range jobs {
+		e.scrape.DisableEndOfRunStalenessMarkers(job, targets[job])
+	}
 }
 
 func (e *Engine) updateRules(cfg *config.Config, files []string) error {
