@@ -81,10 +81,16 @@ type Alert struct {
 	// and the acknowledgement go there too.
 	Channels []string
 	// Flaps counts how often the alert resolved and fired again inside its
-	// cooldown. Quiet is set from the moment its end was told until its next
-	// firing notification: a flap inside the cooldown begins and ends silently.
+	// cooldown. Quiet is set from the moment its end was owed to people until
+	// they are told that it fires again: another end is not told before.
 	Flaps int
 	Quiet bool
+	// EndToldAt is when a channel accepted the news of the end, zero if none did
+	// or people were told since that the alert fires again.
+	EndToldAt time.Time
+	// EndedAck is the acknowledgement that went with the resolution. If nobody
+	// was told of that, it comes back with the next firing inside the cooldown.
+	EndedAck *Ack `json:",omitempty"`
 	// Held is set while the rate limit holds a notification back, since
 	// HeldSince.
 	Held      bool

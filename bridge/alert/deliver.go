@@ -209,12 +209,16 @@ func (m *Manager) record(ctx context.Context, n Notification, o Outcome) {
 func (m *Manager) settle(ctx context.Context, n Notification, o Outcome) error {
 	return m.change(ctx, func(time.Time) (Changes, error) {
 		c := Changes{Outcomes: []Outcome{o}, Events: outcomeEvents(n, o)}
-		if o.State != Delivered || !n.TellsFiring() {
+		if o.State != Delivered || !(n.TellsFiring() || n.tellsEnd()) {
 			return c, nil
 		}
 		alerts, err := m.conf.Store.Alerts(ctx, n.AlertIDs)
 		for _, a := range alerts {
-			if step, ok := deliver(a, o.At); ok {
+			step, ok := deliverEnd(a, n.OwedAt, o.At)
+			if n.TellsFiring() {
+				step, ok = deliver(a, o.At)
+			}
+			if ok {
 				c.Transitions = append(c.Transitions, step)
 			}
 		}

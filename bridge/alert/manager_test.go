@@ -134,6 +134,23 @@ func TestManagerDeliversAndActivates(t *testing.T) {
 	})
 }
 
+func TestManagerTellsAtOnceThatAnAlertFiresAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store, mail := newMemStore(), &receiver{}
+		m := manage(t, store, mail)
+		for _, names := range []string{"a", "", "a"} {
+			observe(t, m, poll(names))
+			elapse(time.Minute)
+		}
+		id := today("a")
+		want := []string{"0s " + id + "/firing/1/mail", "1m0s " + id + "/resolved/3/mail", "2m0s " + id + "/firing/5/mail"}
+		if diff := cmp.Diff(want, mail.received()); diff != "" {
+			t.Errorf("received (-want +got):\n%s", diff)
+		}
+	})
+}
+
 func TestManagerRetriesWithBackoffInOrder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

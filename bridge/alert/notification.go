@@ -56,6 +56,11 @@ func (n *Notification) TellsFiring() bool {
 	}
 }
 
+// tellsEnd says whether the notification tells of alerts that ended.
+func (n *Notification) tellsEnd() bool {
+	return n.Kind == KindResolved || (n.Kind == KindDigest && !n.TellsFiring())
+}
+
 // Result is what became of one attempt to deliver.
 type Result struct {
 	// Text is what the receiver answered, without any secret.

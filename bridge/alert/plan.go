@@ -54,8 +54,8 @@ const digestAfter = 3 * time.Minute
 // changed alerts, so that planning again at the same moment owes nothing.
 //
 //   - The first notification of a firing comes at once, reminders one cooldown
-//     after the last one while nobody acknowledges. After a flap the cooldown
-//     holds the first one back too.
+//     after the last one while nobody acknowledges. After a flap the first one
+//     comes at once where people were told of the end, and else with the cooldown.
 //   - Escalation comes once a firing, to its own channels.
 //   - What the rate limit does not allow is held, but for critical alerts. As
 //     soon as it allows one more, and after digestAfter in any case, everything
@@ -146,8 +146,20 @@ func (pl *planner) withdraw(d *draft, why string) {
 	}
 }
 
-// tellDue says whether the cooldown allows to tell that the alert fires.
+// Who was told of an alert's end is told at once that it fires again, as often as
+// freeFlaps, and from then on at most once in flapSpacing.
+const (
+	freeFlaps   = 3
+	flapSpacing = time.Minute
+)
+
+// tellDue says whether people may be told now that the alert fires: at once if
+// they think that it ended, and else when the cooldown is over.
 func (pl *planner) tellDue(a *Alert) bool {
+	if !a.EndToldAt.IsZero() {
+		return a.Flaps <= freeFlaps || !a.NotifiedAt.Add(flapSpacing).After(pl.now)
+	}
+
 	return a.NotifiedAt.IsZero() || !a.CooldownEnd().After(pl.now)
 }
 
@@ -276,7 +288,7 @@ func (pl *planner) told(d *draft) {
 	if a.Quiet {
 		a.Channels = nil // Those who were told of its end are told anew, or not at all.
 	}
-	a.Held, a.Quiet = false, false
+	a.Held, a.Quiet, a.EndToldAt = false, false, time.Time{}
 	a.Channels = union(a.Channels, pl.policy.Channels)
 	d.change(pl.now)
 }

@@ -28,13 +28,14 @@ type promises struct {
 	// their key without the channel.
 	held  map[string]bool
 	plain map[string]time.Time
+	ends  map[string]time.Time // When the end of an alert was last owed.
 }
 
 func newPromises(w *world) *promises {
 	return &promises{
 		w: w, keys: map[string]bool{}, firedAt: map[string]time.Time{}, firedBy: map[string]string{},
 		told: map[string]map[string]bool{}, resumed: map[string]int{}, ended: map[string]int{},
-		held: map[string]bool{}, plain: map[string]time.Time{},
+		held: map[string]bool{}, plain: map[string]time.Time{}, ends: map[string]time.Time{},
 	}
 }
 
@@ -54,6 +55,9 @@ func (m *promises) checkEvents() {
 		switch e.Kind {
 		case EventFired, EventFlapped:
 			m.resumed[e.AlertID]++
+			if a := m.w.alerts[e.AlertID]; e.Kind == EventFlapped && a.EndToldAt.IsZero() && !a.Quiet {
+				m.know(e.AlertID, a.Channels) // The news of the end is withdrawn.
+			}
 		case EventResolved:
 			m.ended[e.AlertID]++
 		case EventHeldRate:
@@ -65,6 +69,15 @@ func (m *promises) checkEvents() {
 		}
 	}
 	m.events = len(m.w.events)
+}
+
+func (m *promises) know(id string, channels []string) {
+	if m.told[id] == nil {
+		m.told[id] = map[string]bool{}
+	}
+	for _, c := range channels {
+		m.told[id][c] = true
+	}
 }
 
 func (m *promises) checkNotifications() {
@@ -90,9 +103,7 @@ func (m *promises) checkNotifications() {
 
 func (m *promises) checkOne(n Notification, id string) {
 	a := m.w.alerts[id]
-	if m.told[id] == nil {
-		m.told[id] = map[string]bool{}
-	}
+	m.know(id, nil)
 	switch {
 	case n.Kind == KindAcknowledged:
 	case !n.TellsFiring():
@@ -100,6 +111,7 @@ func (m *promises) checkOne(n Notification, id string) {
 			m.w.t.Fatalf("%s: %s is told that it resolved, and was not told that it fired", id, n.Channel)
 		}
 		delete(m.told[id], n.Channel)
+		m.ends[id] = n.OwedAt
 	default:
 		if a.Ack != nil || a.Status == Resolved {
 			m.w.t.Fatalf("%s is told to fire although it is %s", id, a.Status)
@@ -110,7 +122,7 @@ func (m *promises) checkOne(n Notification, id string) {
 			return // Not subject to the cooldown, or the same one on another channel.
 		}
 		m.firedBy[id] = base
-		if last := m.firedAt[id]; last.After(n.OwedAt.Add(-a.Cooldown)) {
+		if last := m.firedAt[id]; last.After(n.OwedAt.Add(-a.Cooldown)) && m.ends[id].Before(last) {
 			m.w.t.Fatalf("%s is told to fire %s after the last time, inside its cooldown of %s", id, n.OwedAt.Sub(last), a.Cooldown)
 		}
 		m.firedAt[id] = n.OwedAt
@@ -131,7 +143,7 @@ func (m *promises) checkAlerts() {
 			m.w.t.Fatalf("%s and %s have the same labels and are not resolved", id, other)
 		}
 		open[a.Fingerprint] = id
-		if due := a.NotifiedAt.IsZero() || !a.CooldownEnd().After(m.w.now); due && a.Ack == nil && !a.Held {
+		if due := (&planner{now: m.w.now}).tellDue(&a); due && a.Ack == nil && !a.Held {
 			m.w.t.Fatalf("%s is owed to people, and is neither told nor held", id)
 		}
 		if a.Held && (a.Severity == Critical || m.w.now.Sub(a.HeldSince) > digestAfter+propertyTick) {

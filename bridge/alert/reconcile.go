@@ -237,8 +237,7 @@ func (r *reconciler) resolve(d *draft, why string) {
 	a := &d.Alert
 	a.Status = Resolved
 	a.ResolvedAt = r.now
-	a.Ack = nil
-	a.WaitingSince = time.Time{}
+	a.Ack, a.EndedAck = nil, a.Ack
 	d.change(r.now, Event{Kind: EventResolved, Text: why})
 }
 
@@ -275,18 +274,34 @@ func (r *reconciler) refresh(d *draft, s *Seen, end time.Time, complete bool) {
 }
 
 // reopen makes an alert that fires again inside its cooldown the same alert.
-// Whoever was told that it ended is not told that it fires again.
 func (r *reconciler) reopen(d *draft, s *Seen, end time.Time, complete bool) {
 	a := &d.Alert
-	a.ResolvedAt, a.EscalatedAt = time.Time{}, time.Time{}
-	a.Status = a.firingStatus()
+	a.ResolvedAt = time.Time{}
 	a.StartsAt = r.startsAt(s, r.now)
 	a.Polled, a.EndsAt = complete, end
 	a.Value = finite(s.Value)
 	a.Flaps++
 	r.describe(a, s)
-	d.change(r.now, Event{Kind: EventFlapped, Text: "fires again inside its cooldown"})
-	if a.Quiet {
+	if a.EndToldAt.IsZero() {
+		r.goOn(d)
+	} else {
+		a.beginAgain()
+		d.change(r.now, Event{Kind: EventFlapped, Text: "fires again after its end was told"})
+	}
+	a.EndedAck = nil
+	a.Status = a.firingStatus()
+}
+
+// goOn makes a flap that nobody was told of as if it had not been: the
+// acknowledgement and the cooldown hold on.
+func (r *reconciler) goOn(d *draft) {
+	a := &d.Alert
+	a.Quiet = false
+	if !a.EndedAck.expired(r.now) {
+		a.Ack = a.EndedAck
+	}
+	d.change(r.now, Event{Kind: EventFlapped, Text: "fires again inside its cooldown, before anybody was told of its end"})
+	if !a.NotifiedAt.IsZero() && a.Ack == nil {
 		d.change(r.now, Event{
 			Kind: EventHeldCooldown,
 			Text: "no notification before " + a.CooldownEnd().Format(time.RFC3339),

@@ -110,8 +110,17 @@ func (w *world) ack(id string, expires time.Duration) {
 	}
 }
 
+// deliver has a channel accept the newest news of an alert.
 func (w *world) deliver(id string) {
-	if step, ok := deliver(w.alerts[id], w.now); ok {
+	a := w.alerts[id]
+	step, ok := deliver(a, w.now)
+	if a.Status == Resolved {
+		if !a.Quiet || len(a.Channels) == 0 || !w.policy.SendResolved {
+			return
+		}
+		step, ok = deliverEnd(a, w.now, w.now)
+	}
+	if ok {
 		w.commit([]Transition{step}, nil)
 	}
 }

@@ -290,6 +290,9 @@ func (d *Data) describe(n alert.Notification) {
 		d.Tag, d.Title, d.Headline, d.Color = "TEST", "llmwatch", "this channel works", colorNeutral
 	case alert.KindFiring:
 		d.Headline = "firing since " + a.Since
+		if len(n.Alerts) > 0 && n.Alerts[0].Flaps > 0 {
+			d.Headline = "fires again, " + ordinal(n.Alerts[0].Flaps+1) + " time in " + a.Duration
+		}
 	default:
 		d.Headline = Line(string(n.Kind), maxName)
 	}

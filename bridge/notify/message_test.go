@@ -244,3 +244,16 @@ func FuzzData(f *testing.F) {
 		}
 	})
 }
+
+func TestAMessageNamesFlapping(t *testing.T) {
+	for flaps, want := range map[int]string{
+		0: "firing since 10:25 UTC", 1: "fires again, 2nd time in 12 minutes", 2: "fires again, 3rd time in 12 minutes",
+		10: "fires again, 11th time in 12 minutes", 20: "fires again, 21st time in 12 minutes",
+	} {
+		n := notifytest.Firing()
+		n.Alerts[0].Flaps = flaps
+		if got := notify.NewData(n, alert.Extra{}).Headline; got != want {
+			t.Errorf("after %d flaps: got %q, want %q", flaps, got, want)
+		}
+	}
+}

@@ -41,6 +41,23 @@ func two(n int64, unit string, rest int64, restUnit string) string {
 	return count(n, unit) + " " + count(rest, restUnit)
 }
 
+// ordinal says a number's place: "2nd", "11th", "23rd".
+func ordinal(n int) string {
+	suffix := "th"
+	if n%100/10 != 1 {
+		switch n % 10 {
+		case 1:
+			suffix = "st"
+		case 2:
+			suffix = "nd"
+		case 3:
+			suffix = "rd"
+		}
+	}
+
+	return strconv.Itoa(n) + suffix
+}
+
 // clockTime says a time in UTC, with its date unless it is that of now.
 func clockTime(t, now time.Time) string {
 	t, now = t.UTC(), now.UTC()

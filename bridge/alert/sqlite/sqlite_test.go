@@ -114,6 +114,7 @@ func whole() alert.Alert {
 	a.Origin = alert.Origin{Kind: alert.FromPush, Source: alert.SourceV2, Principal: "prometheus"}
 	a.Polled, a.EndsAt, a.Held, a.Quiet, a.Flaps = true, noon.Add(time.Minute), true, true, 2
 	a.NotifiedAt, a.DeliveredAt, a.WaitingSince, a.EscalatedAt = noon, noon.Add(time.Second), noon, noon.Add(time.Hour)
+	a.HeldSince, a.EndToldAt, a.EndedAck = noon, noon.Add(time.Minute), &alert.Ack{By: "bob", At: noon}
 	a.Channels = []string{"email", "slack"}
 	a.Status = alert.Acknowledged
 	a.Ack = &alert.Ack{By: "ann", Comment: "mine", At: noon, ExpiresAt: noon.Add(time.Hour)}
