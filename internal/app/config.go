@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -59,11 +60,17 @@ type Server struct {
 	DataDir     string `yaml:"data_dir" flag:"data-dir" commands:"serve bridge" help:"Directory for everything that is kept."`
 	ExternalURL string `yaml:"external_url" flag:"external-url" commands:"serve bridge" help:"How people reach this llmwatch; messages link to it. http:// and the listen address unless given."`
 
+	AllowedHosts   []string `yaml:"allowed_hosts" flag:"allowed-hosts" help:"Names under which clients reach this llmwatch, beside localhost, IP addresses and the host of external_url. Where callers are not authenticated, requests for other names are refused; * permits all."`
 	AllowedOrigins []string `yaml:"allowed_origins" help:"Origins, such as https://grafana.example.com, whose pages may call from a browser; no others but the server's own may."`
 }
 
-// Validate checks the origins.
+// Validate checks hosts and origins.
 func (s *Server) Validate() error {
+	for _, host := range s.AllowedHosts {
+		if host != "*" && !hostName.MatchString(host) {
+			return fmt.Errorf("allowed_hosts must hold names such as llmwatch.example.com, without scheme and port, or *, got %q", host)
+		}
+	}
 	for _, origin := range s.AllowedOrigins {
 		u, err := url.Parse(origin)
 		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || origin != u.Scheme+"://"+strings.ToLower(u.Host) {
@@ -73,6 +80,9 @@ func (s *Server) Validate() error {
 
 	return nil
 }
+
+// hostName is what a name of a host looks like, whatever its labels mean.
+var hostName = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?$`)
 
 // Metrics says how metrics are collected and kept.
 type Metrics struct {

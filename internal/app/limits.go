@@ -31,35 +31,52 @@ func (c *Config) newGate() *gate.Gate {
 	}
 
 	return gate.New(gate.Options{
-		Config:  c.Limits.Config,
-		Hosts:   c.hosts(),
-		Origins: origins,
-		Kind:    kindOf,
-		Refuse:  refuse,
-		Stalled: &bridge.Error{Status: http.StatusRequestTimeout, Code: string(gate.TooSlow), Message: "the body took too long to arrive"},
+		Config:   c.Limits.Config,
+		Hosts:    c.hosts(),
+		Origins:  origins,
+		Document: document,
+		Kind:     kindOf,
+		Refuse:   refuse,
+		Stalled:  &bridge.Error{Status: http.StatusRequestTimeout, Code: string(gate.TooSlow), Message: "the body took too long to arrive"},
 	})
 }
 
-// hosts are the names that requests may be for; nil are all. A program on this
-// machine that asks nobody who they are must not be reached by a web page whose
-// name was made to point to it.
+// hosts are the names that requests may be for; nil are all. A program that asks
+// nobody who they are must not be reached by a web page whose name was made to
+// point to it, wherever it listens.
 func (c *Config) hosts() []string {
-	host, _, err := net.SplitHostPort(c.Server.Listen)
-	if err != nil || !IsLoopback(host) || c.Security.APIAuthentication {
+	if c.Security.APIAuthentication || c.Security.needsCertificate() {
 		return nil
 	}
-	hosts := []string{strings.ToLower(host)}
-	if u, err := url.Parse(c.Server.ExternalURL); err == nil {
+	hosts := []string{}
+	for _, name := range c.Server.AllowedHosts {
+		hosts = append(hosts, strings.ToLower(name))
+	}
+	if host, _, err := net.SplitHostPort(c.Server.Listen); err == nil && host != "" {
+		hosts = append(hosts, strings.ToLower(host))
+	}
+	if u, err := url.Parse(c.Server.ExternalURL); err == nil && u.Host != "" {
 		hosts = append(hosts, strings.ToLower(u.Hostname()))
 	}
 
 	return hosts
 }
 
+// document tells the documents that links on other sites' pages may lead to: the
+// page's own, among them runbooks, and the exporter's, to which Prometheus links.
+// Links to anything else would have a stranger's page start queries and exports.
+func document(r *http.Request) bool {
+	path := r.URL.Path
+
+	return path == "/metrics" || !strings.HasPrefix(path, "/api/") && !strings.HasPrefix(path, "/-/") &&
+		path != engine.Prefix && !strings.HasPrefix(path, engine.Prefix+"/")
+}
+
 // refusalStatus is how refusals are answered.
 var refusalStatus = map[gate.Refusal]int{
 	gate.TooFast:         http.StatusTooManyRequests,
 	gate.TooManyQueries:  http.StatusServiceUnavailable,
+	gate.TooManyOfOne:    http.StatusServiceUnavailable,
 	gate.BodyTooLarge:    http.StatusRequestEntityTooLarge,
 	gate.DecodedTooLarge: http.StatusRequestEntityTooLarge,
 	gate.BadBody:         http.StatusBadRequest,

@@ -48,20 +48,36 @@ func TestWhatIsExpensive(t *testing.T) {
 func TestNamesOfTheServer(t *testing.T) {
 	for _, tc := range []struct {
 		listen, external string
-		authenticates    bool
+		change           func(*Config)
 		want             []string
 	}{
-		{"127.0.0.1:5000", "", false, []string{"127.0.0.1", ""}},
-		{"localhost:5000", "https://LLMwatch.example.com:8443/x", false, []string{"localhost", "llmwatch.example.com"}},
-		{"127.0.0.1:5000", "", true, nil},
-		{"0.0.0.0:5000", "https://llmwatch.example.com", false, nil},
-		{"10.0.0.7:5000", "", false, nil},
+		{"127.0.0.1:5000", "", nil, []string{"127.0.0.1"}},
+		{"localhost:5000", "https://LLMwatch.example.com:8443/x", nil, []string{"localhost", "llmwatch.example.com"}},
+		{"127.0.0.1:5000", "", func(c *Config) { c.Security.APIAuthentication = true }, nil},
+		{"0.0.0.0:5000", "", func(c *Config) { c.Security.APIAuthentication = true }, nil},
+		{"0.0.0.0:5000", "https://llmwatch.example.com", nil, []string{"0.0.0.0", "llmwatch.example.com"}},
+		{":5000", "", nil, []string{}},
+		{"10.0.0.7:5000", "", func(c *Config) { c.Server.AllowedHosts = []string{"LLMwatch", "*"} }, []string{"llmwatch", "*", "10.0.0.7"}},
 	} {
 		c := DefaultConfig(CommandServe)
 		c.Server.Listen, c.Server.ExternalURL = tc.listen, tc.external
-		c.Security.APIAuthentication = tc.authenticates
+		if tc.change != nil {
+			tc.change(&c)
+		}
 		if got := c.hosts(); !slices.Equal(got, tc.want) || (got == nil) != (tc.want == nil) {
 			t.Errorf("on %s with %q requests may be for %q, want %q", tc.listen, tc.external, got, tc.want)
+		}
+	}
+}
+
+func TestDocumentsToWhichLinksLead(t *testing.T) {
+	for path, want := range map[string]bool{
+		"/": true, "/alerts/x": true, "/runbooks/high_cpu_usage": true, "/metrics": true, "/nothing": true,
+		bridge.Base + "/dashboard/overview": false, bridge.Base + "/export/logs": false, bridge.Base + "/logs/tail": false, "/api/v2/alerts": false,
+		engine.Prefix: false, engine.Prefix + "/api/v1/query": false, ReloadPath: false,
+	} {
+		if got := document(httptest.NewRequest(http.MethodGet, path, http.NoBody)); got != want {
+			t.Errorf("a link from elsewhere to %s may lead there: %v, want %v", path, got, want)
 		}
 	}
 }

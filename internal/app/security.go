@@ -91,9 +91,11 @@ func (c *Config) checkSecurity() error {
 
 // keepsStrangersOut reports whether callers are known before they are served.
 func (s *Security) keepsStrangersOut() bool {
-	if s.APIAuthentication || s.AllowAnonymous {
-		return true
-	}
+	return s.APIAuthentication || s.AllowAnonymous || s.needsCertificate()
+}
+
+// needsCertificate reports whether TLS alone keeps strangers out.
+func (s *Security) needsCertificate() bool {
 	file, err := loadWebConfig(s.WebConfigFile)
 
 	return err == nil && file.secured()

@@ -84,9 +84,12 @@ func (c *clients) sweep(now time.Time) bool {
 	return len(c.known) < maxClients
 }
 
-// addressOf is who sends a request. An IPv6 host has a whole /64 to itself.
-func addressOf(r *http.Request) netip.Addr {
-	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+// addressOf is who sends a request.
+func addressOf(r *http.Request) netip.Addr { return addressAt(r.RemoteAddr) }
+
+// addressAt is who is at the other end. An IPv6 host has a whole /64 to itself.
+func addressAt(remote string) netip.Addr {
+	peer, err := netip.ParseAddrPort(remote)
 	if err != nil {
 		return netip.Addr{}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -12,8 +13,11 @@ import (
 
 // Config bounds what clients can cost.
 type Config struct {
-	RequestsPerSecond int           `yaml:"requests_per_second" min:"0" help:"Requests a second that one client address may make, and twice as many at once; others are answered 429. 0 for no bound."`
-	MaxConnections    int           `yaml:"max_connections" min:"10" help:"Connections that are open at a time; others are answered 503."`
+	RequestsPerSecond int `yaml:"requests_per_second" min:"0" help:"Requests a second that one client address may make, and twice as many at once; others are answered 429. 0 for no bound."`
+	MaxConnections    int `yaml:"max_connections" min:"10" help:"Connections that are open at a time; others are answered 503."`
+
+	MaxConnectionsPerAddress int `yaml:"max_connections_per_address" min:"0" help:"Connections of one client address at a time, and its requests that are worked on; others are answered 503. All clients behind one proxy have its address. 0 for no bound."`
+
 	ConcurrentQueries int           `yaml:"concurrent_queries" min:"1" help:"Queries that are worked on at a time, and as many exports and scrapes; others wait."`
 	QueryWait         time.Duration `yaml:"query_wait" min:"0" help:"How long a query waits for that, until it is answered 503."`
 	StallTimeout      time.Duration `yaml:"stall_timeout" min:"1s" help:"How long a client may take to send or to read next to nothing, before its connection is cut."`
@@ -24,7 +28,7 @@ type Config struct {
 // and scrapes.
 func DefaultConfig() Config {
 	return Config{
-		RequestsPerSecond: 5000, MaxConnections: 4096,
+		RequestsPerSecond: 5000, MaxConnections: 4096, MaxConnectionsPerAddress: 1024,
 		ConcurrentQueries: 8, QueryWait: 10 * time.Second, StallTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
 	}
 }
@@ -44,11 +48,12 @@ const (
 // Refusal is why a request was refused.
 type Refusal string
 
-// The refusals. The first three pass by themselves.
+// The refusals. The first four pass by themselves.
 const (
 	TooFast         Refusal = "request_rate"
 	TooManyQueries  Refusal = "concurrent_queries"
 	TooManyConns    Refusal = "connections"
+	TooManyOfOne    Refusal = "connections_of_address"
 	TooSlow         Refusal = "stalled"
 	HeaderTooLarge  Refusal = "header_size"
 	BodyTooLarge    Refusal = "body_size"
@@ -63,10 +68,14 @@ const (
 // Options says what the gate has to know.
 type Options struct {
 	Config
-	// Hosts are the names that a request may be for; nil are all.
+	// Hosts are the names that a request may be for, beside this machine's own and
+	// addresses; nil are all.
 	Hosts []string
 	// Origins may call from a browser beside the server's own.
 	Origins []string
+	// Document tells which requests are for documents that links on pages of others
+	// may lead to; nil for none.
+	Document func(r *http.Request) bool
 	// Kind tells which requests are expensive.
 	Kind func(r *http.Request) Kind
 	// Refuse answers a request that is refused.
@@ -82,6 +91,8 @@ type Gate struct {
 	turns   map[Kind]chan struct{}
 	holders holders
 	clients *clients
+	conns   *shares // Of the connections,
+	working *shares // and of the requests that are worked on: HTTP/2 has many on one.
 	hosts   map[string]bool
 	origins map[string]bool
 	open    atomic.Int64
@@ -94,6 +105,7 @@ func New(o Options) *Gate {
 		Options: o,
 		turns:   map[Kind]chan struct{}{},
 		clients: newClients(o.RequestsPerSecond), origins: setOf(o.Origins),
+		conns: newShares(o.MaxConnectionsPerAddress), working: newShares(o.MaxConnectionsPerAddress),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "llmwatch_requests_refused_total",
 			Help: "Requests that were refused to protect others or the caller, by the reason.",
@@ -131,7 +143,7 @@ func (g *Gate) Count(why Refusal) { g.refused.WithLabelValues(string(why)).Inc()
 func (g *Gate) refuse(w http.ResponseWriter, r *http.Request, why Refusal, message string) {
 	g.Count(why)
 	switch why {
-	case TooFast, TooManyQueries, TooManyConns:
+	case TooFast, TooManyQueries, TooManyConns, TooManyOfOne:
 		w.Header().Set("Retry-After", "1")
 	default:
 	}
@@ -143,16 +155,22 @@ func (g *Gate) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		protect(w.Header(), r.TLS != nil)
 		if !g.hostAllowed(r.Host) {
-			g.refuse(w, r, WrongHost, "this is not the host "+quote(r.Host)+"; if it is, name it in server.external_url")
+			g.refuse(w, r, WrongHost, "this is not the host "+quote(r.Host)+"; if it is, name it in server.allowed_hosts or server.external_url")
 			return
 		}
 		if !g.checkOrigin(w, r) {
 			return
 		}
-		if !g.clients.allow(addressOf(r), time.Now()) {
+		address := addressOf(r)
+		if !g.clients.allow(address, time.Now()) {
 			g.refuse(w, r, TooFast, "too many requests from this address; slow down")
 			return
 		}
+		if !g.working.take(address) {
+			g.refuse(w, r, TooManyOfOne, "too many requests of this address are worked on; wait for their answers")
+			return
+		}
+		defer g.working.giveBack(address)
 		paced := g.pace(w, r)
 		defer paced.end()
 		next.ServeHTTP(paced, r)
@@ -220,12 +238,18 @@ type listener struct {
 }
 
 // refusedConn is all that a connection too many is told.
-var refusedConn = func() []byte {
-	const body = `{"success":false,"error":{"code":"connections","message":"too many connections; try again in a moment"}}` + "\n"
+func refusedConn(why Refusal, message string) []byte {
+	body := fmt.Sprintf(`{"success":false,"error":{"code":%q,"message":%q}}`+"\n", why, message)
 
 	return fmt.Appendf(nil, "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Type: application/json; charset=utf-8\r\n"+
 		"Content-Length: %d\r\nConnection: close\r\n\r\n%s", len(body), body)
-}()
+}
+
+// What connections too many are told.
+var refusedConns = map[Refusal][]byte{
+	TooManyConns: refusedConn(TooManyConns, "too many connections; try again in a moment"),
+	TooManyOfOne: refusedConn(TooManyOfOne, "too many connections of this address; close some"),
+}
 
 // Accept implements net.Listener.
 func (l *listener) Accept() (net.Conn, error) {
@@ -234,29 +258,47 @@ func (l *listener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if l.gate.open.Add(1) <= int64(l.gate.MaxConnections) {
-			return &counted{Conn: conn, open: &l.gate.open}, nil
+		address := addressAt(conn.RemoteAddr().String())
+		why := l.gate.admit(address)
+		if why == "" {
+			return &counted{Conn: conn, gate: l.gate, address: address}, nil
 		}
-		l.gate.open.Add(-1)
-		l.gate.Count(TooManyConns)
+		l.gate.Count(why)
 		// The kernel has room for this much: it does not block.
 		_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
-		_, _ = conn.Write(refusedConn) // Whoever does not take it is cut off all the same.
+		_, _ = conn.Write(refusedConns[why]) // Whoever does not take it is cut off all the same.
 		conn.Close()
 	}
+}
+
+// admit counts a connection, or says why there is no room for it.
+func (g *Gate) admit(address netip.Addr) Refusal {
+	if !g.conns.take(address) {
+		return TooManyOfOne
+	}
+	if g.open.Add(1) > int64(g.MaxConnections) {
+		g.open.Add(-1)
+		g.conns.giveBack(address)
+
+		return TooManyConns
+	}
+
+	return ""
 }
 
 // counted is a connection that is counted until it is closed.
 type counted struct {
 	net.Conn
-	open   *atomic.Int64
-	closed atomic.Bool
+	gate    *Gate
+	address netip.Addr
+	closed  atomic.Bool
 }
 
 // Close implements net.Conn.
 func (c *counted) Close() error {
 	if !c.closed.Swap(true) {
-		c.open.Add(-1)
+		c.gate.open.Add(-1)
+		c.gate.conns.giveBack(c.address)
 	}
 
 	return c.Conn.Close()

@@ -30,7 +30,7 @@ var errStalled = errors.New("stalled")
 
 // statuses are how the tests answer.
 var statuses = map[Refusal]int{
-	TooFast: 429, TooManyQueries: 503, BodyTooLarge: 413, DecodedTooLarge: 413, WrongHost: 403, WrongOrigin: 403, BadBody: 400,
+	TooFast: 429, TooManyQueries: 503, TooManyOfOne: 503, BodyTooLarge: 413, DecodedTooLarge: 413, WrongHost: 403, WrongOrigin: 403, BadBody: 400,
 }
 
 // newGate returns a gate that answers a refusal with its reason.
@@ -101,19 +101,26 @@ func TestEveryAnswerIsProtected(t *testing.T) {
 }
 
 func TestHosts(t *testing.T) {
-	g := newGate(func(o *Options) { o.Hosts = []string{"llmwatch.example.com", "10.0.0.7"} })
+	g := newGate(func(o *Options) { o.Hosts = []string{"llmwatch.example.com", "0.0.0.0"} })
 	for host, want := range map[string]int{
 		"localhost": 200, "localhost:5000": 200, "LocalHost:5000": 200, "llmwatch.localhost:5000": 200, "127.0.0.1": 200, "127.9.9.9:1": 200,
 		"[::1]:5000": 200, "[::1]": 200, "llmwatch.example.com": 200, "LLMWATCH.example.com:443": 200, "10.0.0.7:5000": 200,
-		"evil.example.com": 403, "evil.example.com:5000": 403, "10.0.0.8": 403, "localhost.evil.example.com": 403, "127.0.0.1.evil.example.com": 403,
-		"": 403, "[::2]": 403, "192.168.0.1:5000": 403, "0.0.0.0:5000": 403,
+		// No name was made to point here: a probe of a pod, a scrape by address.
+		"10.0.0.8": 200, "[2001:db8::2]:5000": 200, "192.168.0.1:5000": 200, "": 200,
+		"evil.example.com": 403, "evil.example.com:5000": 403, "localhost.evil.example.com": 403, "127.0.0.1.evil.example.com": 403,
+		"localhost.": 403, "127.1": 403, "2130706433": 403,
+		// This machine under another name, where browsers do not say who asks.
+		"0.0.0.0:5000": 403, "[::]:5000": 403, "[::ffff:7f00:1]:5000": 403, "[::ffff:127.0.0.1]": 403,
 	} {
 		if w := ask(g, ok, func(r *http.Request) { r.Host = host }); w.Code != want {
 			t.Errorf("host %q is answered %d %s, want %d", host, w.Code, w.Body, want)
 		}
 	}
-	if refusals(g, WrongHost) != 9 {
+	if refusals(g, WrongHost) != 11 {
 		t.Errorf("it counts %v refusals", refusals(g, WrongHost))
+	}
+	if w := ask(newGate(func(o *Options) { o.Hosts = []string{"*"} }), ok, func(r *http.Request) { r.Host = "anything.example.com" }); w.Code != http.StatusOK {
+		t.Errorf("where all are permitted it answers %d", w.Code)
 	}
 	if w := ask(newGate(nil), ok, func(r *http.Request) { r.Host = "anything.example.com" }); w.Code != http.StatusOK {
 		t.Errorf("without hosts it answers %d", w.Code)
@@ -128,7 +135,7 @@ func TestOrigins(t *testing.T) {
 	}{
 		{"GET", "", "", 200},
 		{"POST", "", "", 200},          // A program.
-		{"GET", "", "cross-site", 200}, // A link that somebody follows.
+		{"GET", "", "cross-site", 403}, // An image elsewhere.
 		{"POST", "", "same-origin", 200},
 		{"POST", "", "none", 200},
 		{"POST", "", "cross-site", 403}, // A form elsewhere.
@@ -172,6 +179,59 @@ func TestOrigins(t *testing.T) {
 	if preflight.Code != http.StatusNoContent || !strings.Contains(preflight.Header().Get("Access-Control-Allow-Headers"), "Authorization") ||
 		preflight.Header().Get("Access-Control-Allow-Credentials") != "" {
 		t.Errorf("a preflight is answered %d %v", preflight.Code, preflight.Header())
+	}
+}
+
+// TestWhatPagesOfOthersCause tells images, frames and scripts of other sites from
+// links that people follow, and from programs.
+func TestWhatPagesOfOthersCause(t *testing.T) {
+	g := newGate(func(o *Options) {
+		o.Origins = []string{"https://grafana.example.com"}
+		o.Document = func(r *http.Request) bool { return r.URL.Path == "/" }
+	})
+	type headers map[string]string
+	link := headers{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+	older := headers{"Referer": "https://evil.example.com/cats", "Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+	for name, tc := range map[string]struct {
+		method, path string
+		headers      headers
+		want         int
+	}{
+		"a program":                                {"GET", "/query", nil, 200},
+		"a program that names our page":            {"GET", "/query", headers{"Referer": "http://localhost:5000/logs"}, 200},
+		"our page":                                 {"GET", "/query", headers{"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}, 200},
+		"an address that is typed":                 {"GET", "/query", headers{"Sec-Fetch-Site": "none", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}, 200},
+		"a link to the page":                       {"GET", "/", link, 200},
+		"a link to the page of a sibling":          {"GET", "/", headers{"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}, 200},
+		"a link to a query":                        {"GET", "/query", link, 403},
+		"a link to an export":                      {"GET", "/export", link, 403},
+		"a form":                                   {"POST", "/", link, 403},
+		"a frame":                                  {"GET", "/", headers{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"}, 403},
+		"an image":                                 {"GET", "/query", headers{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}, 403},
+		"an image of the page":                     {"GET", "/", headers{"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}, 403},
+		"a script of another port":                 {"GET", "/query", headers{"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "script"}, 403},
+		"a word that does not exist yet":           {"GET", "/query", headers{"Sec-Fetch-Site": "near-site"}, 403},
+		"an image of a permitted page":             {"GET", "/query", headers{"Sec-Fetch-Site": "cross-site", "Referer": "https://grafana.example.com/d/1"}, 403},
+		"a call of a permitted page":               {"GET", "/query", headers{"Sec-Fetch-Site": "cross-site", "Origin": "https://grafana.example.com"}, 200},
+		"an older browser's image":                 {"GET", "/query", headers{"Referer": "https://evil.example.com/cats", "Accept": "image/webp,*/*"}, 403},
+		"an older browser's image of the page":     {"GET", "/", headers{"Referer": "https://evil.example.com/cats", "Accept": "image/webp,*/*"}, 403},
+		"an older browser's link":                  {"GET", "/", older, 200},
+		"an older browser's link to a query":       {"GET", "/query", older, 403},
+		"an older browser's form":                  {"POST", "/", older, 403},
+		"an older browser's image of Grafana":      {"GET", "/query", headers{"Referer": "https://grafana.example.com/d/1"}, 200},
+		"a referrer that is no address":            {"GET", "/query", headers{"Referer": "about:client"}, 200},
+		"a referrer of our host on another port":   {"GET", "/query", headers{"Referer": "http://localhost:8080/"}, 403},
+		"a referrer of a name that begins as ours": {"GET", "/query", headers{"Referer": "http://localhost:5000.evil.example.com/"}, 403},
+	} {
+		w := ask(g, ok, func(r *http.Request) {
+			r.Method, r.URL.Path = tc.method, tc.path
+			for header, value := range tc.headers {
+				r.Header.Set(header, value)
+			}
+		})
+		if w.Code != tc.want || tc.want == http.StatusForbidden && !strings.Contains(w.Body.String(), "allowed_origins") {
+			t.Errorf("%s is answered %d %s, want %d", name, w.Code, w.Body, tc.want)
+		}
 	}
 }
 
@@ -490,6 +550,81 @@ func TestConnectionsTooManyAreAnswered(t *testing.T) {
 		resp.Body.Close()
 	}
 	http.DefaultClient.CloseIdleConnections()
+}
+
+func TestConnectionsOfOneAddressAreBounded(t *testing.T) {
+	g := newGate(func(o *Options) { o.MaxConnectionsPerAddress = 2 })
+	address := serve(t, g, ok)
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	from := func(ip string) *http.Client {
+		dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(ip)}}
+		transport := &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true}
+
+		return &http.Client{Transport: transport}
+	}
+	first, _ := dial(t, address, "")
+	dial(t, address, "")
+	for range 200 { // The kernel accepts before the gate does.
+		if g.open.Load() == 2 {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	resp, err := from("127.0.0.1").Get("http://" + address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") != "1" || !strings.Contains(string(body), `"code":"connections_of_address"`) || refusals(g, TooManyOfOne) != 1 {
+		t.Errorf("a connection too many is answered %d %s (%v)", resp.StatusCode, body, err)
+	}
+	if resp, err := from("127.0.0.2").Get("http://127.0.0.1:" + port); err != nil || resp.StatusCode != http.StatusOK {
+		t.Errorf("another address: %v", err)
+	} else {
+		resp.Body.Close()
+	}
+	first.Close()
+	for g.open.Load() > 1 {
+		time.Sleep(time.Millisecond)
+	}
+	if resp, err := from("127.0.0.1").Get("http://" + address); err != nil || resp.StatusCode != http.StatusOK {
+		t.Errorf("after one was closed: %v", err)
+	} else {
+		resp.Body.Close()
+	}
+}
+
+// TestRequestsOfOneAddressAreBounded is for HTTP/2, which has many on one
+// connection.
+func TestRequestsOfOneAddressAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(func(o *Options) { o.MaxConnectionsPerAddress = 2 })
+		from := func(address string, next http.Handler) int {
+			return ask(g, next, func(r *http.Request) { r.RemoteAddr = address }).Code
+		}
+		release := make(chan struct{})
+		slow := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release })
+		var held sync.WaitGroup
+		for range 2 {
+			held.Go(func() { from("10.0.0.1:1", slow) })
+		}
+		synctest.Wait()
+		if got := from("10.0.0.1:2", ok); got != http.StatusServiceUnavailable || refusals(g, TooManyOfOne) != 1 {
+			t.Errorf("a request too many is answered %d", got)
+		}
+		if got := from("10.0.0.2:1", ok); got != http.StatusOK {
+			t.Errorf("another address is answered %d", got)
+		}
+		close(release)
+		held.Wait()
+		if got := from("10.0.0.1:2", ok); got != http.StatusOK || len(g.working.has) != 0 {
+			t.Errorf("afterwards it is answered %d, and %d are remembered", got, len(g.working.has))
+		}
+	})
 }
 
 func TestBodiesAreBounded(t *testing.T) {

@@ -157,11 +157,11 @@ const flags = [
   "--disable-sync",
 ];
 
-export const launch = (): Promise<Browser> =>
+export const launch = (more: string[] = []): Promise<Browser> =>
   chromium.launch({
     executablePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium",
     headless: true,
-    args: flags,
+    args: [...flags, ...more],
   });
 
 export const sizes = { desktop: { width: 1440, height: 900 }, phone: { width: 390, height: 844 } } as const;
