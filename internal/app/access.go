@@ -32,7 +32,7 @@ type access struct {
 func newAccess(secure bool, logger *slog.Logger, registry prometheus.Registerer) *access {
 	a := &access{secure: secure, logger: logger, refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "llmwatch_access_refused_total",
-		Help: "Requests that were refused, by reason: no_credentials, wrong_credentials, forged, no_permission, throttled or unchecked.",
+		Help: "Requests that were refused, by reason: no_credentials, wrong_credentials, forged, no_permission, throttled, busy or unchecked.",
 	}, []string{"reason"})}
 	registry.MustRegister(a.refused)
 
@@ -106,6 +106,10 @@ func (a *access) refuse(w http.ResponseWriter, r *http.Request, err error, role 
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(throttled.RetryAfter.Seconds()))))
 		reason, refused.Status, refused.Code = "throttled", http.StatusTooManyRequests, bridge.CodeTooMany
 		refused.Message = "there were too many wrong credentials; try again later"
+	case errors.Is(err, auth.ErrBusy):
+		w.Header().Set("Retry-After", strconv.Itoa(int(auth.RetryBusy.Seconds())))
+		reason, refused.Status, refused.Code = "busy", http.StatusTooManyRequests, bridge.CodeTooMany
+		refused.Message = "too many passwords are being checked; try again in a moment"
 	case errors.Is(err, auth.ErrForged):
 		reason, refused.Status, refused.Code = "forged", http.StatusForbidden, bridge.CodeForbidden
 		refused.Message = "a change needs the session's csrf_token in the header " + auth.CSRFHeader + ", and comes from this page"

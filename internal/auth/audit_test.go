@@ -279,6 +279,35 @@ func TestStrangersCannotFillTheTrail(t *testing.T) {
 	}
 }
 
+// TestTheTrailGrowsSlowly has strangers, and one who may read, ask for something else
+// each time for an hour.
+func TestTheTrailGrowsSlowly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t)
+		a := NewAuditor(s, silent, time.Hour)
+		for minute := range 60 {
+			for i := range 300 {
+				n := strconv.Itoa(300*minute + i)
+				a.Gather(t.Context(), Entry{Actor: "anonymous", Action: "GET unmatched", Outcome: OutcomeDenied, From: n})
+				a.Gather(t.Context(), Entry{Actor: "ada", Kind: KindToken, Role: Viewer, Action: "GET /alerts/{id}", Target: "/alerts/" + n})
+			}
+			a.Flush(t.Context())
+			time.Sleep(time.Minute)
+		}
+		written := map[string]int{}
+		for _, e := range entriesOf(t, s) {
+			written[e.Actor]++
+		}
+		// One more in each minute counts the rest.
+		if most := maxStrangers + int(time.Hour/strangersEvery) + 60; written["anonymous"] > most {
+			t.Errorf("strangers wrote %d entries, at most %d are right", written["anonymous"], most)
+		}
+		if most := maxTargets + int(time.Hour/targetsEvery) + 60; written["ada"] > most || written["ada"] < maxTargets {
+			t.Errorf("one caller wrote %d entries, at most %d are right", written["ada"], most)
+		}
+	})
+}
+
 func TestAuditorWritesInTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := open(t)

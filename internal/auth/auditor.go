@@ -15,11 +15,20 @@ const (
 	// at once.
 	maxGathered = 5000
 	// maxStrangers bounds how many different ones come from callers without
-	// credentials; the rest is counted together.
-	maxStrangers = 200
+	// credentials at once, and strangersEvery is how often one more may; the rest is
+	// counted together. Otherwise whoever reaches the port could fill the disk.
+	maxStrangers   = 200
+	strangersEvery = 2 * time.Second
+	// maxTargets and targetsEvery bound what one caller reads in the same manner: the
+	// rest is counted by route.
+	maxTargets   = 1000
+	targetsEvery = 10 * time.Second
 	// forgetEvery is how often old entries are let go of.
 	forgetEvery = time.Hour
 )
+
+// others stands for what is counted together.
+const others = "others"
 
 // Auditor writes the audit trail and tells the log. Create it with NewAuditor.
 type Auditor struct {
@@ -27,17 +36,21 @@ type Auditor struct {
 	logger *slog.Logger
 	keep   time.Duration
 
-	mu        sync.Mutex
-	gathered  map[Entry]*Entry // By what equal ones have in common.
-	order     []*Entry
-	strangers int
-	failure   error
+	mu       sync.Mutex
+	gathered map[Entry]*Entry // By what equal ones have in common.
+	order    []*Entry
+	failure  error
+
+	strangers, targets *throttle
 }
 
 // NewAuditor returns an auditor that keeps entries for so long. Run has to be
 // called for gathered ones to be written.
 func NewAuditor(store *Store, logger *slog.Logger, keep time.Duration) *Auditor {
-	return &Auditor{store: store, logger: logger.With("logger", "audit"), keep: keep, gathered: map[Entry]*Entry{}}
+	return &Auditor{
+		store: store, logger: logger.With("logger", "audit"), keep: keep, gathered: map[Entry]*Entry{},
+		strangers: newThrottle(maxStrangers, strangersEvery, time.Now), targets: newThrottle(maxTargets, targetsEvery, time.Now),
+	}
 }
 
 // Record writes an entry now: it is on disk when Record returns. Errors are
@@ -52,12 +65,15 @@ func (a *Auditor) Gather(ctx context.Context, e Entry) {
 	key.At, key.RequestID = Time{}, ""
 	a.mu.Lock()
 	one, known := a.gathered[key]
-	if !known && e.Kind == "" {
-		if a.strangers++; a.strangers > maxStrangers {
-			key = Entry{Actor: e.Actor, Outcome: e.Outcome, Action: "others"}
-			e.Action, e.Target, e.From, e.Status, e.RequestID = key.Action, "", "", 0, ""
-			one, known = a.gathered[key]
-		}
+	switch {
+	case known:
+	case e.Kind == "" && a.strangers.spend("") > 0:
+		key = Entry{Actor: e.Actor, Outcome: e.Outcome, Action: others}
+		e.Action, e.Target, e.From, e.Status, e.RequestID = key.Action, "", "", 0, ""
+		one, known = a.gathered[key]
+	case e.Kind != "" && e.Target != "" && a.targets.spend(string(e.Kind)+" "+e.Actor) > 0:
+		key.Target, e.Target, e.RequestID = others, others, ""
+		one, known = a.gathered[key]
 	}
 	if known {
 		one.Times = max(one.Times, 1) + 1
@@ -77,7 +93,7 @@ func (a *Auditor) Gather(ctx context.Context, e Entry) {
 func (a *Auditor) Flush(ctx context.Context) {
 	a.mu.Lock()
 	entries := a.order
-	a.order, a.strangers = nil, 0
+	a.order = nil
 	clear(a.gathered)
 	a.mu.Unlock()
 	if len(entries) > 0 {

@@ -40,9 +40,11 @@ type Guard struct {
 	addresses *throttle // Wrong passwords by address,
 	tokens    *throttle // wrong tokens by address,
 	users     *throttle // wrong passwords by user.
-	policy    atomic.Pointer[Policy]
-	holding   holding
-	now       func() time.Time
+
+	acquainted acquaintances
+	policy     atomic.Pointer[Policy]
+	holding    holding
+	now        func() time.Time
 
 	mu   sync.Mutex
 	uses map[string]time.Time // Last uses of tokens that the store does not know yet.
@@ -74,8 +76,8 @@ func (g *Guard) Policy() Policy { return *g.policy.Load() }
 func (g *Guard) SetPolicy(p Policy) { g.policy.Store(&p) }
 
 // Authenticate tells who sends a request. Errors are ErrNoCredentials,
-// ErrWrongCredentials, ErrForged (with whose session it is), a *ThrottledError, or that of a store that
-// cannot be read.
+// ErrWrongCredentials, ErrForged (with whose session it is), ErrBusy, a *ThrottledError, or that of a store
+// that cannot be read.
 func (g *Guard) Authenticate(r *http.Request) (Principal, error) {
 	if header := r.Header.Get("Authorization"); header != "" {
 		scheme, rest, _ := strings.Cut(header, " ")

@@ -29,9 +29,8 @@ const (
 // so that a program which shows its password with each request does not pay
 // for bcrypt each time.
 type passwords struct {
-	key [32]byte // Of this process: what is remembered is of no use elsewhere.
-	// turns bounds the work that strangers can cause.
-	turns chan struct{}
+	key   [32]byte // Of this process: what is remembered is of no use elsewhere.
+	queue *queue
 
 	mu       sync.Mutex
 	verified map[[sha256.Size]byte]struct{}
@@ -39,7 +38,7 @@ type passwords struct {
 
 func newPasswords() *passwords {
 	p := &passwords{
-		turns:    make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)),
+		queue:    newQueue(max(1, runtime.GOMAXPROCS(0)/2)),
 		verified: map[[sha256.Size]byte]struct{}{},
 	}
 	rand.Read(p.key[:]) // Never fails.
@@ -68,15 +67,9 @@ func (p *passwords) known(mark [sha256.Size]byte) bool {
 }
 
 // fits compares, for as long as that takes.
-func (p *passwords) fits(ctx context.Context, hash, password string, mark [sha256.Size]byte) (bool, error) {
-	select {
-	case p.turns <- struct{}{}:
-	case <-ctx.Done():
-		return false, ctx.Err()
-	}
-	defer func() { <-p.turns }()
+func (p *passwords) fits(hash, password string, mark [sha256.Size]byte) bool {
 	if err := bcrypt.CompareHashAndPassword([]byte(hash), []byte(password)); err != nil {
-		return false, nil //nolint:nilerr // Whatever is wrong with it, it does not fit.
+		return false // Whatever is wrong with it.
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -88,7 +81,7 @@ func (p *passwords) fits(ctx context.Context, hash, password string, mark [sha25
 	}
 	p.verified[mark] = struct{}{}
 
-	return true, nil
+	return true
 }
 
 // byPassword tells whose name and password these are: a user of the store, or
@@ -102,41 +95,70 @@ func (g *Guard) byPassword(ctx context.Context, name, password, remote string, f
 	if p.Name != "" && g.passwords.known(mark) {
 		return p, nil
 	}
+	fits, err := g.check(ctx, name, password, hash, remote, mark)
+	if err != nil {
+		return Principal{}, err
+	}
+	if !fits || p.Name == "" {
+		return Principal{}, ErrWrongCredentials
+	}
+
+	return p, nil
+}
+
+// check compares a password once it is its turn, and counts it until it turns out to
+// be right.
+func (g *Guard) check(ctx context.Context, name, password, hash, remote string, mark [sha256.Size]byte) (bool, error) {
 	address := network(remote)
-	if wait := g.addresses.spend(address); wait > 0 {
-		return Principal{}, &ThrottledError{wait}
+	p := fresh
+	if !g.addresses.untouched(address) {
+		p = suspect
 	}
 	user := name
 	if checkName(name) != nil {
 		user = "" // No such user can be, and names of any length are not remembered.
 	}
-	if wait := g.users.spend(user); wait > 0 {
-		return Principal{}, &ThrottledError{wait}
+	budget := user
+	if g.acquainted.has(user, address) {
+		// What strangers guess neither locks the user out here nor goes first.
+		p, budget = familiar, user+" "+address
+	}
+	if wait := g.addresses.spend(address); wait > 0 {
+		return false, &ThrottledError{wait}
+	}
+	if wait := g.users.spend(budget); wait > 0 {
+		return false, &ThrottledError{wait}
+	}
+	leave, err := g.passwords.queue.enter(ctx, address, p)
+	if err != nil {
+		g.addresses.refund(address)
+		g.users.refund(budget)
+
+		return false, fmt.Errorf("wait to check a password: %w", err)
 	}
 	begin := g.now()
-	fits, err := g.passwords.fits(ctx, hash, password, mark)
-	switch {
-	case err != nil:
-		return Principal{}, fmt.Errorf("wait to check a password: %w", err)
-	case !fits || p.Name == "":
-		return Principal{}, g.refuse(ctx, begin)
+	fits := g.passwords.fits(hash, password, mark)
+	leave()
+	if !fits {
+		g.takeTime(ctx, begin)
+
+		return false, nil
 	}
 	g.addresses.refund(address)
-	g.users.refund(user)
+	g.users.refund(budget)
+	g.acquainted.add(user, address)
 
-	return p, nil
+	return true, nil
 }
 
-// refuse takes its time.
-func (g *Guard) refuse(ctx context.Context, begin time.Time) error {
+// takeTime waits until a refusal has taken as long as all do.
+func (g *Guard) takeTime(ctx context.Context, begin time.Time) {
 	rest := time.NewTimer(refusalTakes - g.now().Sub(begin))
 	defer rest.Stop()
 	select {
 	case <-rest.C:
 	case <-ctx.Done():
 	}
-
-	return ErrWrongCredentials
 }
 
 // userOf returns a user and the hash of the password; for somebody unknown, no

@@ -50,6 +50,15 @@ func (t *throttle) spend(key string) (wait time.Duration) {
 	return 0
 }
 
+// untouched reports whether all of a key's attempts are there.
+func (t *throttle) untouched(key string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	now := t.now()
+
+	return !t.spent[t.place(key, now)].After(now)
+}
+
 // refund gives an attempt back that was right.
 func (t *throttle) refund(key string) {
 	t.mu.Lock()
