@@ -40,6 +40,7 @@ type alertView struct {
 	ResolvedAt  metrics.Time   `json:"resolved_at"`
 	Ack         *ackView       `json:"acknowledgement"`
 	Flaps       int            `json:"flaps"`
+	Unjudged    *unjudgedView  `json:"unjudged"`
 	Origin      alert.Origin   `json:"origin"`
 	Metadata    alertMetadata  `json:"metadata"`
 	Timeline    []eventView    `json:"timeline,omitempty"`
@@ -50,6 +51,12 @@ type ackView struct {
 	Comment   string       `json:"comment"`
 	At        metrics.Time `json:"at"`
 	ExpiresAt metrics.Time `json:"expires_at"`
+}
+
+// unjudgedView says that nobody can tell whether the alert still fires.
+type unjudgedView struct {
+	Since  metrics.Time `json:"since"`
+	Reason string       `json:"reason"`
 }
 
 type alertMetadata struct {
@@ -83,6 +90,9 @@ func viewAlert(a *alert.Alert) alertView {
 		Flaps:       a.Flaps,
 		Origin:      a.Origin,
 		Metadata:    alertMetadata{Metrics: a.Summary, Labels: notNil(a.Labels), Annotations: notNil(a.Annotations), Value: a.Value},
+	}
+	if a.Unjudged != nil {
+		v.Unjudged = &unjudgedView{metrics.Time{Time: a.Unjudged.Since}, a.Unjudged.Reason}
 	}
 	if a.Ack != nil {
 		v.Ack = &ackView{a.Ack.By, a.Ack.Comment, metrics.Time{Time: a.Ack.At}, metrics.Time{Time: a.Ack.ExpiresAt}}

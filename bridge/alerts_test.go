@@ -94,7 +94,8 @@ func seen(name, severity string, fired time.Time) alert.Seen {
 func (b *bench) fire(alerts ...alert.Seen) {
 	b.t.Helper()
 
-	if err := b.manager.Observe(b.t.Context(), alert.Snapshot{Complete: true, Alerts: alerts}); err != nil {
+	ended := func(*alert.Alert) alert.Verdict { return alert.Verdict{Ended: true} }
+	if err := b.manager.Observe(b.t.Context(), alert.Snapshot{Complete: true, Missing: ended, Alerts: alerts}); err != nil {
 		b.t.Fatal(err)
 	}
 }

@@ -2,12 +2,11 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"math"
 	"net/url"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -28,7 +27,7 @@ type Observer interface {
 
 // Poller keeps the alerts what the metrics server says they are. Level decides,
 // not edge: whatever was missed is made up for by the next poll, and a poll that
-// fails changes nothing.
+// fails changes nothing. What is missing in an answer ends only with evidence.
 type Poller struct {
 	Source   AlertSource
 	Observer Observer
@@ -39,12 +38,20 @@ type Poller struct {
 	// is appended, escaped.
 	QueryURL string
 	// Every is the time between two polls.
-	Every  time.Duration
-	Logger *slog.Logger
+	Every time.Duration
+	// MissingAfter is how long a rule may be missing in the server's answers until
+	// its alerts end; 0 for ever. The rules of the embedded engine are never missing.
+	MissingAfter time.Duration
+	Logger       *slog.Logger
 
 	kick chan struct{}
-	away bool // The last poll failed; only Run's goroutine uses it.
 	last *atomic.Int64
+
+	// Only Run's goroutine uses these.
+	away     bool // The last poll failed.
+	external map[string]string
+	progress progress
+	lastSeen map[string]time.Time
 }
 
 // LastSuccess is when the last poll that succeeded began, zero if none has.
@@ -104,26 +111,63 @@ func (p *Poller) poll(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	external, err := p.Source.ExternalLabels(ctx)
-	if err != nil {
-		return err
-	}
+	p.readExternal(ctx)
 	open, err := p.Store.Load(ctx, time.Now())
 	if err != nil {
 		return fmt.Errorf("reading the alerts: %w", err)
 	}
-
-	s := snapshot(state, func(a metrics.FiringAlert) alert.Seen { return p.seen(a, external) }, open)
+	names := newNaming(p.external, open)
+	s := snapshot(state, func(a metrics.FiringAlert) alert.Seen { return p.seen(a, names) }, open)
 	s.Origin = p.Origin
+	s.Missing = p.judge(ctx, state, &s, open)
 
 	return p.Observer.Observe(ctx, s)
 }
 
-// snapshot is complete: what is missing in it has ended. So it also holds, of
-// the alerts that are open, those whose condition holds again although their
-// rule's duration has not passed (a server that was restarted begins it anew),
-// and those whose rule was not evaluated yet. Of these only what a poll has seen
-// before: what others pushed under a rule's name must not become the server's own.
+// readExternal reads the labels that the server adds. While it does not tell them,
+// those that it told last count: an alert without them would be another one.
+func (p *Poller) readExternal(ctx context.Context) {
+	external, err := p.Source.ExternalLabels(ctx)
+	if err == nil {
+		p.external = external
+	} else if !errors.Is(err, metrics.ErrNotTold) && ctx.Err() == nil {
+		p.Logger.DebugContext(ctx, "the external labels of the metrics server cannot be read; the known ones count", "err", err)
+	}
+}
+
+// judge gathers the evidence on the open alerts that the snapshot does not hold.
+func (p *Poller) judge(ctx context.Context, state metrics.AlertState, s *alert.Snapshot, open []alert.Alert) func(*alert.Alert) alert.Verdict {
+	now := time.Now()
+	p.progress.note(state.Rules, now)
+	e := &evidence{
+		state: state, now: now, complete: p.Origin.Source == alert.SourceEmbedded, missingAfter: p.MissingAfter,
+		lastSeen: p.lastSeen, stalled: func(r *metrics.EvaluatedRule) bool { return p.progress.stalled(r, now) },
+	}
+	held := map[string]bool{}
+	for i := range s.Alerts {
+		held[alert.Fingerprint(s.Alerts[i].Labels)] = true
+	}
+	verdicts := map[string]alert.Verdict{}
+	lastSeen := map[string]time.Time{}
+	for i := range open {
+		a := &open[i]
+		switch {
+		case a.Status == alert.Resolved || !a.Polled:
+		case held[a.Fingerprint]:
+			lastSeen[a.Fingerprint] = e.evaluated(a)
+		default:
+			lastSeen[a.Fingerprint] = p.lastSeen[a.Fingerprint]
+			verdicts[a.Fingerprint] = e.verdict(ctx, a)
+		}
+	}
+	p.lastSeen = lastSeen
+
+	return func(a *alert.Alert) alert.Verdict { return verdicts[a.Fingerprint] }
+}
+
+// snapshot holds what fires and, of the alerts that are open, those whose condition
+// holds again although their rule's duration has not passed: a server that was
+// restarted begins it anew.
 func snapshot(state metrics.AlertState, see func(metrics.FiringAlert) alert.Seen, open []alert.Alert) alert.Snapshot {
 	s := alert.Snapshot{Complete: true}
 	seen := map[string]bool{}
@@ -146,21 +190,14 @@ func snapshot(state metrics.AlertState, see func(metrics.FiringAlert) alert.Seen
 			add(a)
 		}
 	}
-	for i := range open {
-		a := &open[i]
-		if a.Polled && unresolved[a.Fingerprint] && !seen[a.Fingerprint] && slices.Contains(state.Unknown, a.Name) {
-			s.Alerts = append(s.Alerts, alert.Seen{
-				Labels: a.Labels, Annotations: a.Annotations, Value: a.Value, GeneratorURL: a.GeneratorURL, StartsAt: a.StartsAt,
-			})
-		}
-	}
 
 	return s
 }
 
-func (p *Poller) seen(a metrics.FiringAlert, external map[string]string) alert.Seen {
+func (p *Poller) seen(a metrics.FiringAlert, names *naming) alert.Seen {
+	labels, external := names.of(a.Labels)
 	seen := alert.Seen{
-		Labels:      maps.Clone(a.Labels),
+		Labels:      labels,
 		Annotations: a.Annotations,
 		StartsAt:    a.Since,
 		For:         a.Fired.Sub(a.Since),
@@ -168,11 +205,9 @@ func (p *Poller) seen(a metrics.FiringAlert, external map[string]string) alert.S
 	if p.QueryURL != "" && a.Query != "" {
 		seen.GeneratorURL = p.QueryURL + url.QueryEscape(a.Query)
 	}
-	// The server adds its external labels to what it pushes and not to what it
-	// answers; the same alert must have the same labels both ways.
-	for name, value := range external {
-		if _, has := seen.Labels[name]; !has {
-			seen.Labels[name] = value
+	if a.Rule != nil {
+		seen.Rule = &alert.RuleRef{
+			File: a.Rule.File, Group: a.Rule.Group, Name: a.Rule.Name, Query: a.Rule.Query, Labels: a.Rule.Labels, External: external,
 		}
 	}
 	if !math.IsNaN(a.Value) && !math.IsInf(a.Value, 0) {

@@ -76,24 +76,6 @@ func TestSnapshot(t *testing.T) {
 			state: metrics.AlertState{Pending: []metrics.FiringAlert{host}},
 			open:  []alert.Alert{stored(cpu, alert.Active)},
 		},
-		"a rule that was not evaluated keeps its open alerts": {
-			state: metrics.AlertState{Unknown: []string{"cpu"}},
-			open:  []alert.Alert{stored(cpu, alert.Active), stored(host, alert.Triggered), stored(disk, alert.Active)},
-			want:  []string{"alertname=cpu: as stored none", "alertname=cpu,host=a: as stored none"},
-		},
-		"one that others pushed is theirs, although a rule of its name was not evaluated": {
-			state: metrics.AlertState{Unknown: []string{"cpu"}},
-			open:  []alert.Alert{pushed(cpu)},
-		},
-		"a rule that was not evaluated reopens nothing": {
-			state: metrics.AlertState{Unknown: []string{"cpu"}},
-			open:  []alert.Alert{stored(cpu, alert.Resolved)},
-		},
-		"what fires counts more than that another rule of its name is unknown": {
-			state: metrics.AlertState{Firing: []metrics.FiringAlert{cpu}, Unknown: []string{"cpu"}},
-			open:  []alert.Alert{stored(cpu, alert.Active)},
-			want:  []string{"alertname=cpu: It is so. 85.2"},
-		},
 		"external labels are added, own ones win": {
 			state:    metrics.AlertState{Firing: []metrics.FiringAlert{cpu, host}},
 			external: map[string]string{"host": "outside", "region": "eu"},
@@ -116,7 +98,8 @@ func TestSnapshot(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := snapshot(tc.state, func(a metrics.FiringAlert) alert.Seen { return (&Poller{}).seen(a, tc.external) }, tc.open)
+			names := newNaming(tc.external, tc.open)
+			s := snapshot(tc.state, func(a metrics.FiringAlert) alert.Seen { return (&Poller{}).seen(a, names) }, tc.open)
 			if !s.Complete {
 				t.Error("it is not complete")
 			}
@@ -135,14 +118,6 @@ func TestSnapshot(t *testing.T) {
 			}
 		})
 	}
-}
-
-// pushed is an open alert that no poll has seen.
-func pushed(a metrics.FiringAlert) alert.Alert {
-	p := stored(a, alert.Active)
-	p.Polled = false
-
-	return p
 }
 
 // describe is labels, summary and value in one line.
@@ -169,7 +144,7 @@ func TestPolledAlertTellsItsRule(t *testing.T) {
 		"":                          "",
 		"http://p:9090/graph?expr=": "http://p:9090/graph?expr=x+%3E+1",
 	} {
-		got := (&Poller{QueryURL: queryURL}).seen(a, nil)
+		got := (&Poller{QueryURL: queryURL}).seen(a, newNaming(nil, nil))
 		if got.GeneratorURL != want {
 			t.Errorf("with %q it links to %q, want %q", queryURL, got.GeneratorURL, want)
 		}
@@ -296,9 +271,8 @@ func TestKickPollsAtOnce(t *testing.T) {
 func TestPollThatFailsChangesNothingAndIsLoggedOnce(t *testing.T) {
 	broken := errors.New("connection refused")
 	for name, fail := range map[string]func(src *source, p *Poller, err error){
-		"alerts":          func(src *source, _ *Poller, err error) { src.alerts.set(err) },
-		"external labels": func(src *source, _ *Poller, err error) { src.external.set(err) },
-		"the store":       func(_ *source, p *Poller, err error) { p.Store.(*openAlerts).set(err) },
+		"alerts":    func(src *source, _ *Poller, err error) { src.alerts.set(err) },
+		"the store": func(_ *source, p *Poller, err error) { p.Store.(*openAlerts).set(err) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			polling(t, func(p *Poller, src *source, o *recorder, log *logBuffer) {
@@ -330,6 +304,21 @@ func TestPollThatFailsChangesNothingAndIsLoggedOnce(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestAlertsAreReadWhileTheExternalLabelsAreUnknown(t *testing.T) {
+	polling(t, func(_ *Poller, src *source, o *recorder, _ *logBuffer) {
+		for _, err := range []error{errors.New("403"), metrics.ErrNotTold} {
+			src.external.set(err)
+			pass(10 * time.Second)
+			if got := o.seen[len(o.seen)-1].Alerts; len(got) != 1 || got[0].Labels["region"] != "eu" {
+				t.Errorf("%v: what was observed is %+v, want the alert with the labels that were known", err, got)
+			}
+		}
+		if len(o.seen) != 3 {
+			t.Errorf("%d polls were observed, want 3", len(o.seen))
+		}
+	})
 }
 
 func TestPollerThatIsStoppedSaysNothing(t *testing.T) {

@@ -35,6 +35,8 @@ type Alert struct {
 	Version int64
 	// Origin says who tells of it.
 	Origin Origin
+	// Rule is the rule that it belongs to, nil where none is known.
+	Rule *RuleRef `json:",omitempty"`
 
 	Name        string
 	Description string
@@ -101,6 +103,9 @@ type Alert struct {
 	// Ack is the acknowledgement of this firing, nil if there is none. It goes
 	// with the resolution.
 	Ack *Ack
+	// Unjudged is set while nobody can tell whether the alert still fires. It
+	// counts as firing then.
+	Unjudged *Unjudged `json:",omitempty"`
 }
 
 // CooldownEnd is until when the same labels firing again reopen the alert: the
@@ -148,14 +153,18 @@ type Seen struct {
 	// EndsAt is when a pushed alert ends unless it is pushed again. One that is
 	// not after the moment of the push says that the alert has ended.
 	EndsAt time.Time
+	// Rule is the rule that it belongs to, nil where the source does not say.
+	Rule *RuleRef
 }
 
 // Snapshot is what a source says at one moment.
 type Snapshot struct {
-	// Complete means that everything that fires is in it, as in an answer of
-	// /api/v1/alerts; what is missing has ended. A push is not complete: it
-	// speaks only of the alerts in it.
+	// Complete means that it was polled: it holds what the server lists. A push is
+	// not complete: it speaks only of the alerts in it.
 	Complete bool
+	// Missing judges a polled alert that a complete snapshot does not hold. That it
+	// is missing is no evidence of its end; where Missing is nil, none has ended.
+	Missing func(a *Alert) Verdict
 	// Origin is who says it; without a kind a rule's where the snapshot is
 	// complete, and a push's else.
 	Origin Origin
@@ -196,4 +205,6 @@ const (
 	EventAckExpired   EventKind = "acknowledgement_expired"
 	EventEscalated    EventKind = "escalated"
 	EventResolved     EventKind = "resolved"
+	EventUnjudged     EventKind = "unjudged" // It cannot be told whether it still fires.
+	EventJudged       EventKind = "judged"   // It is seen to fire again.
 )

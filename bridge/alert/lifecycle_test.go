@@ -27,7 +27,7 @@ func TestLifecycle(t *testing.T) {
 		anyTimeline bool
 	}{
 		"nothing fires, nothing happens": {
-			do: func(w *world) { w.observe(Snapshot{Complete: true}); w.tick() },
+			do: func(w *world) { w.observe(Snapshot{Complete: true, Missing: ended}); w.tick() },
 		},
 		"an alert fires and is owed to the channels": {
 			do:       func(w *world) { w.observe(poll("a")) },

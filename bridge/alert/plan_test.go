@@ -11,7 +11,7 @@ import (
 
 // many is a complete snapshot of n alerts of one rule, the last one critical.
 func many(n int) Snapshot {
-	s := Snapshot{Complete: true}
+	s := Snapshot{Complete: true, Missing: ended}
 	for i := range n {
 		one := seen("many")
 		one.Labels["instance"] = fmt.Sprintf("host-%05d", i)

@@ -51,6 +51,7 @@ type Transition struct {
 // resolution of the alert with the same labels that it follows.
 func Reconcile(previous []Alert, s Snapshot, now time.Time, o Options) []Transition {
 	r := newReconciler(previous, now, o)
+	r.missing = s.Missing
 	r.origin = s.Origin
 	if r.origin.Kind == "" {
 		r.origin.Kind = FromPush
@@ -119,6 +120,7 @@ type reconciler struct {
 	now     time.Time
 	opts    Options
 	origin  Origin // Who says what is looked at.
+	missing func(*Alert) Verdict
 	drafts  []*draft
 	open    map[string]*draft // By fingerprint, not resolved.
 	closed  map[string]*draft // By fingerprint, the one resolved last.
@@ -226,8 +228,8 @@ func (r *reconciler) miss(d *draft, complete bool) {
 	a := &d.Alert
 	switch {
 	case a.Status == Resolved:
-	case complete && a.Polled:
-		r.resolve(d, "the condition does not hold any more")
+	case complete && a.Polled && r.missing != nil:
+		r.judge(d, r.missing(a))
 	case !a.Polled && !a.EndsAt.After(r.now):
 		r.resolve(d, "it was not pushed again before its end")
 	}
@@ -238,6 +240,7 @@ func (r *reconciler) resolve(d *draft, why string) {
 	a.Status = Resolved
 	a.ResolvedAt = r.now
 	a.Ack, a.EndedAck = nil, a.Ack
+	a.Unjudged = nil
 	d.change(r.now, Event{Kind: EventResolved, Text: why})
 }
 
@@ -249,6 +252,9 @@ func (r *reconciler) refresh(d *draft, s *Seen, end time.Time, complete bool) {
 	if complete && !a.Polled {
 		a.Polled = true
 		d.change(r.now)
+	}
+	if complete {
+		r.judged(d)
 	}
 	next := r.now.Add(-refreshEvery)
 	// A source may also bring the end forward.
@@ -264,7 +270,7 @@ func (r *reconciler) refresh(d *draft, s *Seen, end time.Time, complete bool) {
 	if value == nil {
 		value = a.Value // A push does not know it.
 	}
-	if sameValue(value, a.Value) && maps.Equal(s.Annotations, a.Annotations) && s.GeneratorURL == a.GeneratorURL &&
+	if sameValue(value, a.Value) && maps.Equal(s.Annotations, a.Annotations) && s.GeneratorURL == a.GeneratorURL && sameRule(s.Rule, a.Rule) &&
 		(a.Polled || a.EndsAt.Equal(end)) {
 		return
 	}
@@ -341,6 +347,9 @@ func (r *reconciler) fire(s *Seen, fingerprint string, end time.Time, complete b
 func (r *reconciler) describe(a *Alert, s *Seen) {
 	a.Annotations = s.Annotations
 	a.GeneratorURL = s.GeneratorURL
+	if s.Rule != nil {
+		a.Rule = s.Rule
+	}
 	a.Description = ""
 	for _, key := range []string{"message", "summary", "description"} {
 		if text := s.Annotations[key]; text != "" {

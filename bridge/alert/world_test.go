@@ -139,9 +139,12 @@ func seen(name string) Seen {
 	}
 }
 
+// ended is the verdict of a poll that has all the evidence.
+func ended(*Alert) Verdict { return Verdict{Ended: true, Text: "the condition does not hold any more"} }
+
 // poll is a complete snapshot of the alerts named by single letters.
 func poll(names string) Snapshot {
-	s := Snapshot{Complete: true}
+	s := Snapshot{Complete: true, Missing: ended}
 	for name := range strings.SplitSeq(names, "") {
 		s.Alerts = append(s.Alerts, seen(name))
 	}

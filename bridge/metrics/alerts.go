@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,6 +23,8 @@ type FiringAlert struct {
 	Annotations map[string]string
 	// Query is the rule's expression.
 	Query string
+	// Rule is the rule of the server that it belongs to.
+	Rule *EvaluatedRule
 	// Since is when the condition began to hold, Fired when it had lasted the
 	// rule's duration.
 	Since time.Time
@@ -38,24 +39,45 @@ type AlertState struct {
 	// lasted its rule's duration.
 	Firing  []FiringAlert
 	Pending []FiringAlert
-	// Unknown names the rules that were not evaluated since the server started:
-	// it cannot say yet whether they fire.
-	Unknown []string
+	// Rules are the alert rules in the answer.
+	Rules []EvaluatedRule
+	// Recorded holds the expressions of the recording rules by what they record.
+	Recorded map[string][]string
+	// Warnings are what the server says that the answer may lack.
+	Warnings []string
 }
 
-// Alerts returns the state of all alert rules.
+// EvaluatedRule is an alert rule as the server that evaluates it tells of it.
+type EvaluatedRule struct {
+	File, Group, Name string
+	Query             string
+	Labels            map[string]string
+	// Interval is the time between two evaluations.
+	Interval time.Duration
+	RuleState
+}
+
+// Alerts returns the state of all alert rules. It waits for the answer as long as the
+// configuration allows.
 func (c *Client) Alerts(ctx context.Context) (AlertState, error) {
-	ctx, cancel := context.WithTimeout(ctx, minTimeout)
-	defer cancel()
-	result, err := c.api.Rules(ctx, nil)
+	ctx, answer := withAnswer(ctx)
+	result, err := patient(ctx, c.timeout, func(ctx context.Context) (promv1.RulesResult, error) { return c.api.Rules(ctx, nil) })
 	if err != nil {
-		return AlertState{}, classify(err)
+		return AlertState{}, err
 	}
-	var state AlertState
-	for _, group := range result.Groups {
+	// No rules at all are an empty list. Without a list, nothing was said.
+	if result.Groups == nil {
+		return AlertState{}, fmt.Errorf("%w: its answer holds no list of rule groups", ErrUnavailable)
+	}
+	state := AlertState{Recorded: map[string][]string{}, Warnings: answer.warnings()}
+	for i := range result.Groups {
+		group := &result.Groups[i]
 		for _, rule := range group.Rules {
-			if alerting, ok := rule.(promv1.AlertingRule); ok {
-				state.add(alerting)
+			switch rule := rule.(type) {
+			case promv1.AlertingRule:
+				state.add(group, rule)
+			case promv1.RecordingRule:
+				state.Recorded[rule.Name] = append(state.Recorded[rule.Name], rule.Query)
 			}
 		}
 	}
@@ -95,6 +117,26 @@ type RuleState struct {
 	Pending        int
 }
 
+// and is the state of several rules of one name: the worst health, and the oldest
+// evaluation.
+func (s RuleState) and(other RuleState) RuleState {
+	if s.Health == "" {
+		return other
+	}
+	worse := func(health string) int {
+		return slices.Index([]string{string(promv1.RuleHealthGood), string(promv1.RuleHealthUnknown), string(promv1.RuleHealthBad)}, health)
+	}
+	if worse(other.Health) > worse(s.Health) {
+		s.Health, s.LastError = other.Health, other.LastError
+	}
+	if other.LastEvaluation.Before(s.LastEvaluation) {
+		s.LastEvaluation = other.LastEvaluation
+	}
+	s.Firing, s.Pending = s.Firing+other.Firing, s.Pending+other.Pending
+
+	return s
+}
+
 // Rules returns the state of the alert rules, by name.
 func (c *Client) Rules(ctx context.Context) (map[string]RuleState, error) {
 	ctx, cancel := context.WithTimeout(ctx, minTimeout)
@@ -107,7 +149,7 @@ func (c *Client) Rules(ctx context.Context) (map[string]RuleState, error) {
 	for _, group := range result.Groups {
 		for _, rule := range group.Rules {
 			if alerting, ok := rule.(promv1.AlertingRule); ok {
-				states[alerting.Name] = newRuleState(alerting)
+				states[alerting.Name] = states[alerting.Name].and(newRuleState(alerting))
 			}
 		}
 	}
@@ -133,22 +175,24 @@ func newRuleState(rule promv1.AlertingRule) RuleState {
 	return s
 }
 
-func (s *AlertState) add(rule promv1.AlertingRule) {
-	if rule.LastEvaluation.IsZero() {
-		s.Unknown = append(s.Unknown, rule.Name)
+func (s *AlertState) add(group *promv1.RuleGroup, rule promv1.AlertingRule) {
+	from := &EvaluatedRule{
+		File: group.File, Group: group.Name, Name: rule.Name, Query: rule.Query, Labels: stringMap(rule.Labels),
+		Interval: time.Duration(group.Interval * float64(time.Second)), RuleState: newRuleState(rule),
 	}
+	s.Rules = append(s.Rules, *from)
 	for _, a := range rule.Alerts {
 		switch a.State {
 		case promv1.AlertStateFiring:
-			s.Firing = append(s.Firing, newFiring(rule, a))
+			s.Firing = append(s.Firing, newFiring(from, rule, a))
 		case promv1.AlertStatePending:
-			s.Pending = append(s.Pending, newFiring(rule, a))
+			s.Pending = append(s.Pending, newFiring(from, rule, a))
 		case promv1.AlertStateInactive:
 		}
 	}
 }
 
-func newFiring(rule promv1.AlertingRule, a *promv1.Alert) FiringAlert {
+func newFiring(from *EvaluatedRule, rule promv1.AlertingRule, a *promv1.Alert) FiringAlert {
 	value, err := strconv.ParseFloat(a.Value, 64)
 	if err != nil {
 		value = math.NaN()
@@ -160,13 +204,28 @@ func newFiring(rule promv1.AlertingRule, a *promv1.Alert) FiringAlert {
 
 	return FiringAlert{
 		Name:        name,
-		Labels:      stringMap(a.Labels),
+		Labels:      withRuleLabels(stringMap(a.Labels), rule.Labels),
 		Annotations: stringMap(a.Annotations),
 		Query:       rule.Query,
+		Rule:        from,
 		Since:       a.ActiveAt,
 		Fired:       a.ActiveAt.Add(time.Duration(rule.Duration * float64(time.Second))),
 		Value:       value,
 	}
+}
+
+// withRuleLabels adds the labels of an alert's rule that the alert lacks. A server
+// evaluates with them, so they are there already; one that gathers the rules of
+// several clusters tells them apart by labels that it gives to the rules alone.
+func withRuleLabels(labels map[string]string, rule model.LabelSet) map[string]string {
+	for name, value := range rule {
+		// A template may have expanded to nothing, which is no label.
+		if _, has := labels[string(name)]; !has && value != "" && !strings.Contains(string(value), "{{") {
+			labels[string(name)] = string(value)
+		}
+	}
+
+	return labels
 }
 
 func stringMap(set model.LabelSet) map[string]string {
@@ -178,17 +237,16 @@ func stringMap(set model.LabelSet) map[string]string {
 	return out
 }
 
+// ErrNotTold is the error of what a server does not tell: not every
+// Prometheus-compatible one shows its configuration or when it was started.
+var ErrNotTold = errors.New("the server does not tell")
+
 // ExternalLabels returns the labels that the server adds to every alert that it
-// pushes, empty where it has none or does not tell.
+// pushes. Where it does not tell them, the error wraps ErrNotTold.
 func (c *Client) ExternalLabels(ctx context.Context) (map[string]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, minTimeout)
-	defer cancel()
-	answer, err := c.api.Config(ctx)
-	if isMissing(err) {
-		return nil, nil
-	}
+	answer, err := patient(ctx, c.timeout, c.api.Config)
 	if err != nil {
-		return nil, classify(err)
+		return nil, err
 	}
 	var cfg struct {
 		Global struct {
@@ -200,14 +258,4 @@ func (c *Client) ExternalLabels(ctx context.Context) (map[string]string, error) 
 	}
 
 	return cfg.Global.ExternalLabels, nil
-}
-
-// isMissing reports that the server does not know the path: not every
-// Prometheus-compatible server shows its configuration. One that only refuses
-// for now (429) may have labels, and without them every alert would be another.
-func isMissing(err error) bool {
-	asked, ok := errors.AsType[*promv1.Error](err)
-
-	return ok && (asked.Type == promv1.ErrBadData ||
-		asked.Type == promv1.ErrClient && !strings.HasSuffix(asked.Msg, strconv.Itoa(http.StatusTooManyRequests)))
 }

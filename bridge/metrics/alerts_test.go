@@ -55,7 +55,7 @@ func TestFiring(t *testing.T) {
 		alert("b", "", 10*m, math.NaN()),
 		alert("older", "high", 20*m, 45),
 	}
-	if diff := cmp.Diff(want, state.Firing, cmpopts.EquateNaNs()); diff != "" {
+	if diff := cmp.Diff(want, state.Firing, cmpopts.EquateNaNs(), cmpopts.IgnoreFields(FiringAlert{}, "Rule")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -119,15 +119,86 @@ func TestAlertState(t *testing.T) {
 	if names(got.Firing) != "fires" || names(got.Pending) != "waits less, waits" {
 		t.Errorf("firing are %s, pending %s; want fires, and the newest pending one first", names(got.Firing), names(got.Pending))
 	}
-	if diff := cmp.Diff([]string{"unknown"}, got.Unknown); diff != "" {
-		t.Errorf("unknown (-want +got):\n%s", diff)
+	var notYet []string
+	for _, r := range got.Rules {
+		if r.LastEvaluation.IsZero() {
+			notYet = append(notYet, r.Group+"/"+r.Name)
+		}
+	}
+	if diff := cmp.Diff([]string{"group of unknown/unknown"}, notYet); diff != "" || len(got.Rules) != 5 {
+		t.Errorf("%d rules, of which not evaluated (-want +got):\n%s", len(got.Rules), diff)
+	}
+	if diff := cmp.Diff(map[string][]string{"r": {"1", "1", "1", "1", "1"}}, got.Recorded); diff != "" {
+		t.Errorf("recorded (-want +got):\n%s", diff)
+	}
+	if from := got.Firing[0].Rule; from == nil || from.Name != "fires" || from.Interval != m || from.Health != "ok" {
+		t.Errorf("the alert is of the rule %+v", from)
 	}
 }
 
 func TestAlertsFailInsteadOfAnsweringNone(t *testing.T) {
-	c, _ := ask(t, time.Minute, always(http.StatusServiceUnavailable, "starting"))
-	if got, err := c.Alerts(t.Context()); !errors.Is(err, ErrUnavailable) || got.Firing != nil {
-		t.Errorf("a server that starts is taken for %+v (%v)", got, err)
+	for name, answer := range map[string]func(question) (int, string){
+		"a server that starts":    always(http.StatusServiceUnavailable, "starting"),
+		"no list of groups":       always(http.StatusOK, `{"status":"success","data":{}}`),
+		"no data":                 always(http.StatusOK, `{"status":"success","data":null}`),
+		"a list that is null":     always(http.StatusOK, `{"status":"success","data":{"groups":null}}`),
+		"a page to sign in":       always(http.StatusOK, `<html>sign in</html>`),
+		"half an answer":          always(http.StatusOK, `{"status":"success","data":{"groups":[{"name":"x","rules":[`),
+		"a rule without its type": always(http.StatusOK, `{"status":"success","data":{"groups":[{"name":"x","rules":[{"name":"y"}]}]}}`),
+	} {
+		c, _ := ask(t, time.Minute, answer)
+		if got, err := c.Alerts(t.Context()); err == nil || got.Rules != nil || got.Firing != nil {
+			t.Errorf("%s is taken for %+v (%v)", name, got, err)
+		}
+	}
+	c, _ := ask(t, time.Minute, always(http.StatusOK, `{"status":"success","data":{"groups":[]}}`))
+	if _, err := c.Alerts(t.Context()); err != nil {
+		t.Errorf("a server without rules fails: %v", err)
+	}
+}
+
+func TestAlertsTellTheWarningsOfTheAnswer(t *testing.T) {
+	c, _ := ask(t, time.Minute, always(http.StatusOK, `{"status":"success","data":{"groups":[]},"warnings":["10.0.0.2:10901: connection refused"]}`))
+	got, err := c.Alerts(t.Context())
+	if err != nil || len(got.Warnings) != 1 || got.Warnings[0] != "10.0.0.2:10901: connection refused" {
+		t.Errorf("its warnings are %q (%v)", got.Warnings, err)
+	}
+}
+
+// Servers that gather the rules of several clusters tell them apart by labels of the
+// rules; their alerts lack them.
+func TestAlertsOfEqualRulesDifferByTheirRulesLabels(t *testing.T) {
+	rule := func(cluster string) string {
+		return fmt.Sprintf(`{"type":"alerting","name":"down","query":"up == 0","duration":0,"health":"ok","state":"firing","lastEvaluation":%q,
+			"labels":{"severity":"high","cluster":%q,"empty":"","made":"{{ $labels.none }}"},
+			"alerts":[{"state":"firing","activeAt":%[1]q,"value":"0","labels":{"alertname":"down","severity":"high","instance":"a"}}]}`,
+			noon.Format(time.RFC3339), cluster)
+	}
+	c, _ := ask(t, time.Minute, always(http.StatusOK, `{"status":"success","data":{"groups":[{"name":"g","file":"f","interval":60,"rules":[`+rule("eu")+","+rule("us")+`]}]}}`))
+	got, err := c.Alerts(t.Context())
+	if err != nil || len(got.Firing) != 2 {
+		t.Fatalf("%+v (%v)", got.Firing, err)
+	}
+	for i, cluster := range []string{"eu", "us"} {
+		want := map[string]string{"alertname": "down", "severity": "high", "instance": "a", "cluster": cluster}
+		if diff := cmp.Diff(want, got.Firing[i].Labels); diff != "" {
+			t.Errorf("labels (-want +got):\n%s", diff)
+		}
+	}
+	states, err := c.Rules(t.Context())
+	if err != nil || states["down"].Firing != 2 {
+		t.Errorf("the rule has the state %+v (%v), want 2 that fire", states["down"], err)
+	}
+}
+
+func TestSlowServerIsNamed(t *testing.T) {
+	done := make(chan struct{})
+	defer close(done)
+	c, _ := ask(t, time.Minute, func(question) (int, string) { <-done; return http.StatusOK, "" })
+	c.timeout = 50 * time.Millisecond
+	_, err := c.Alerts(t.Context())
+	if !errors.Is(err, ErrUnavailable) || !strings.Contains(fmt.Sprint(err), "did not answer within 50ms (prometheus.timeout)") {
+		t.Errorf("the error is %v", err)
 	}
 }
 
@@ -139,12 +210,9 @@ func TestExternalLabels(t *testing.T) {
 		answer func(question) (int, string)
 		want   map[string]string
 	}{
-		"some":                        {config("global:\n  scrape_interval: 1m\n  external_labels:\n    region: eu\n    replica: \"0\"\n"), map[string]string{"region": "eu", "replica": "0"}},
-		"none":                        {config("global:\n  scrape_interval: 1m\n"), nil},
-		"an empty configuration":      {config(""), nil},
-		"a server without the path":   {always(http.StatusNotFound, "404 page not found"), nil},
-		"a server that refuses it":    {always(http.StatusForbidden, "no"), nil},
-		"a server that knows no such": {always(failure(http.StatusBadRequest, "bad_data", "unsupported path")), nil},
+		"some":                   {config("global:\n  scrape_interval: 1m\n  external_labels:\n    region: eu\n    replica: \"0\"\n"), map[string]string{"region": "eu", "replica": "0"}},
+		"none":                   {config("global:\n  scrape_interval: 1m\n"), nil},
+		"an empty configuration": {config(""), nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c, f := ask(t, time.Minute, tc.answer)
@@ -169,6 +237,7 @@ func TestExternalLabelsAreNotLostInAFailure(t *testing.T) {
 		"a bad gateway":         {always(http.StatusBadGateway, ""), true},
 		"a server that starts":  {always(http.StatusServiceUnavailable, "starting"), true},
 		"a server that is busy": {always(http.StatusTooManyRequests, "slow down"), true},
+		"a server that refuses": {always(http.StatusForbidden, "no"), true},
 		"half an answer":        {always(http.StatusOK, `{"status":"success","data":{"ya`), true},
 		"what is no YAML":       {always(http.StatusOK, `{"status":"success","data":{"yaml":"a: [b"}}`), false},
 	} {

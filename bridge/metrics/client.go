@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,6 +46,9 @@ type Config struct {
 	Transport http.RoundTripper
 	// Interval is the collection interval: the distance of two samples.
 	Interval time.Duration
+	// Timeout is how long a poll of the alerts waits for an answer; DefaultTimeout
+	// where 0.
+	Timeout time.Duration
 	// Now is the clock, time.Now where nil.
 	Now func() time.Time
 }
@@ -53,6 +57,7 @@ type Config struct {
 type Client struct {
 	api      promv1.API
 	interval time.Duration
+	timeout  time.Duration
 	now      func() time.Time
 
 	// knowsAnchored is whether the server knows `anchored` range selectors,
@@ -84,7 +89,7 @@ func New(cfg Config) (*Client, error) {
 		return nil, fmt.Errorf("metrics: the Prometheus URL %q cannot be used: %w", cfg.URL, err)
 	}
 
-	return &Client{api: promv1.NewAPI(c), interval: cfg.Interval, now: cfg.Now}, nil
+	return &Client{api: promv1.NewAPI(keeper{c}), interval: cfg.Interval, timeout: cmp.Or(cfg.Timeout, DefaultTimeout), now: cfg.Now}, nil
 }
 
 // timeout grows with the window that a query reads.

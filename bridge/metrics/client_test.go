@@ -66,7 +66,7 @@ var everyQuestion = map[string]func(context.Context, *Client) error{
 	"API":      func(ctx context.Context, c *Client) error { _, err := c.API(ctx, noon, time.Hour); return err },
 	"Summary":  func(ctx context.Context, c *Client) error { _, err := c.Summary(ctx, noon, time.Hour); return err },
 	"Overview": func(ctx context.Context, c *Client) error { _, err := c.Overview(ctx); return err },
-	"Alerts":   func(ctx context.Context, c *Client) error { _, err := c.Alerts(ctx); return err },
+	"Rules":    func(ctx context.Context, c *Client) error { _, err := c.Rules(ctx); return err },
 	"Newest":   func(ctx context.Context, c *Client) error { _, err := c.Newest(ctx); return err },
 }
 

@@ -77,6 +77,8 @@ func (a *App) startAlerting(cfg *Config, store *sqlite.Store, routing alert.Rout
 		QueryURL: a.queryURL(cfg),
 		Every:    cfg.Alerts.CheckInterval,
 		Logger:   a.logger.With("component", "poller"),
+
+		MissingAfter: cfg.Alerts.MissingRuleAfter,
 	})
 
 	ctx, cancel := context.WithCancel(context.Background())

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"llmwatch/bridge/metrics"
 	"llmwatch/bridge/notify"
 	"llmwatch/bridge/notify/heartbeat"
 	"llmwatch/internal/settings"
@@ -105,6 +106,7 @@ type Alerts struct {
 	EscalateAfter    time.Duration `yaml:"escalate_after" flag:"escalate-after" reload:"true" help:"How long an alert may stay unacknowledged until others are told too; 0 for ever."`
 	EscalateTo       []string      `yaml:"escalate_to" flag:"escalate-to" reload:"true" help:"Channels that are told then."`
 	HeartbeatURL     notify.Secret `yaml:"heartbeat_url" flag:"heartbeat-url" secret:"true" help:"Address that is called (GET) every check_interval while all is well: a dead man's switch."`
+	MissingRuleAfter time.Duration `yaml:"missing_rule_after" commands:"bridge" help:"How long the metrics server may leave a rule out of its answers until the alerts of the rule end; 0 for ever."`
 	SendResolved     bool          `yaml:"send_resolved" reload:"true" help:"Whether those who were told of an alert are told of its end."`
 }
 
@@ -122,9 +124,10 @@ func (a *Alerts) Validate() error {
 
 // Prometheus says which metrics server there is.
 type Prometheus struct {
-	URL        string `yaml:"url" flag:"prometheus-url" commands:"bridge" help:"Base address of a Prometheus, Thanos, Mimir or VictoriaMetrics."`
-	RulesDir   string `yaml:"rules_dir" flag:"rules-dir" commands:"bridge" help:"Folder whose *.yml that server loads as rule files: llmwatch keeps its rules there, and has the server reload them."`
-	ConfigFile string `yaml:"config_file" flag:"prometheus-config" commands:"serve" help:"Prometheus configuration file with further scrape jobs, rule files, alerting and remote_write."`
+	URL        string        `yaml:"url" flag:"prometheus-url" commands:"bridge" help:"Base address of a Prometheus, Thanos, Mimir or VictoriaMetrics."`
+	RulesDir   string        `yaml:"rules_dir" flag:"rules-dir" commands:"bridge" help:"Folder whose *.yml that server loads as rule files: llmwatch keeps its rules there, and has the server reload them."`
+	Timeout    time.Duration `yaml:"timeout" flag:"prometheus-timeout" commands:"bridge" min:"1s" max:"5m" help:"How long the metrics server may take to answer which alerts fire."`
+	ConfigFile string        `yaml:"config_file" flag:"prometheus-config" commands:"serve" help:"Prometheus configuration file with further scrape jobs, rule files, alerting and remote_write."`
 }
 
 // Log is what a reload changes of a log.
@@ -147,7 +150,9 @@ func DefaultConfig(command string) Config {
 		Logging: defaultLogging(),
 		Alerts: Alerts{
 			CheckInterval: time.Minute, DefaultCooldown: 30 * time.Minute, RateLimiting: true, SendResolved: true,
+			MissingRuleAfter: 24 * time.Hour,
 		},
+		Prometheus:    Prometheus{Timeout: metrics.DefaultTimeout},
 		Notifications: defaultNotifications(),
 		Security:      defaultSecurity(),
 		Logs:          defaultLogs(),

@@ -163,7 +163,7 @@ func TestAnHourWithoutMailAndSlack(t *testing.T) {
 		at := func(until time.Duration) {
 			t.Helper()
 			for {
-				s := alert.Snapshot{Complete: true}
+				s := alert.Snapshot{Complete: true, Missing: func(*alert.Alert) alert.Verdict { return alert.Verdict{Ended: true} }}
 				for _, name := range firing {
 					s.Alerts = append(s.Alerts, alert.Seen{Labels: map[string]string{"alertname": name, "severity": "high"}, StartsAt: time.Now()})
 				}

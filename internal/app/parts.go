@@ -212,6 +212,7 @@ func NewBridge(cfg Config, logger *slog.Logger) (*App, error) {
 		client, err := metrics.New(metrics.Config{
 			URL:      cfg.Prometheus.URL,
 			Interval: cfg.Metrics.CollectionInterval,
+			Timeout:  cfg.Prometheus.Timeout,
 		})
 		if err != nil {
 			return &ConfigError{err}

@@ -20,7 +20,7 @@ func manager(s alert.Store, policy alert.Policy) *alert.Manager {
 
 // firing is a complete snapshot of n alerts.
 func firing(n int) alert.Snapshot {
-	s := alert.Snapshot{Complete: true}
+	s := alert.Snapshot{Complete: true, Missing: func(*alert.Alert) alert.Verdict { return alert.Verdict{Ended: true} }}
 	for i := range n {
 		s.Alerts = append(s.Alerts, alert.Seen{
 			Labels: map[string]string{

@@ -74,7 +74,7 @@ func TestARestartForgetsNothing(t *testing.T) {
 				if minute > 70 {
 					firing = []string{"steady"}
 				}
-				s := alert.Snapshot{Complete: true}
+				s := alert.Snapshot{Complete: true, Missing: func(*alert.Alert) alert.Verdict { return alert.Verdict{Ended: true} }}
 				for _, name := range firing {
 					s.Alerts = append(s.Alerts, alert.Seen{Labels: map[string]string{"alertname": name}, StartsAt: time.Now()})
 				}

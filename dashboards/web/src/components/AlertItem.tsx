@@ -47,6 +47,11 @@ function Since({ alert }: { alert: Schemas["Alert"] }) {
           since <Moment at={fired} /> (<Ago at={fired} />)
         </span>
       )}
+      {alert.unjudged && (
+        <span>
+          cannot be judged since <Moment at={alert.unjudged.since} />: {alert.unjudged.reason}
+        </span>
+      )}
       {alert.flaps > 0 && <span>came back {alert.flaps}×</span>}
     </span>
   );

@@ -1044,6 +1044,11 @@ export interface components {
             } | null;
             /** @description How often it resolved and fired again inside its cooldown. */
             flaps: number;
+            /** @description Since when, and why, it cannot be told whether the alert still fires: its rule is missing in the server's answer or fails, its target does not answer, the server has just started. It counts as firing until there is evidence that it has ended. null where it is known to fire or to have ended. */
+            unjudged: {
+                since: components["schemas"]["Timestamp"];
+                reason: string;
+            } | null;
             /** @description Who tells of it. Only the same origin may change or end it. */
             origin: {
                 /**

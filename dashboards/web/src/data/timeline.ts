@@ -16,6 +16,8 @@ const meanings: Record<string, string> = {
   acknowledgement_expired: "The acknowledgement ended",
   escalated: "Escalated",
   resolved: "Resolved",
+  unjudged: "It cannot be told whether it still fires",
+  judged: "It was seen to fire again",
 };
 
 export const meaning = (kind: string) => meanings[kind] ?? kind.replaceAll("_", " ");
