@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"sync"
@@ -23,6 +24,7 @@ type Check struct {
 
 // The states of health.
 const (
+	starting  = "starting"
 	healthy   = "healthy"
 	degraded  = "degraded"
 	unhealthy = "unhealthy"
@@ -74,6 +76,13 @@ type healthAnswer struct {
 	status int
 	body   []byte
 	err    error
+}
+
+// Health answers for a program without metrics server and alerts.
+func Health(checks []Check, logger *slog.Logger) http.Handler {
+	s := &server{Options: Options{Checks: checks, Logger: logger, Now: time.Now}}
+
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.answer(s.health, w, r) })
 }
 
 func (s *server) health(w http.ResponseWriter, r *http.Request) error {
@@ -158,34 +167,9 @@ func (s *server) look(ctx context.Context) (view healthView, fatal bool) {
 		view.Problems = append(view.Problems, text)
 	}
 
-	var newest time.Time
-	var collectErr, alertErr error
-	var asked sync.WaitGroup
-	asked.Go(func() { newest, collectErr = s.Metrics.Newest(ctx) })
-	asked.Go(func() { _, alertErr = s.Metrics.Rules(ctx) })
-	asked.Wait()
-	prometheus := serviceView{Running: collectErr == nil && alertErr == nil}
-	if !prometheus.Running {
-		prometheus.Error = CodePrometheusUnavailable
-		complain("prometheus: the metrics server does not answer")
+	if s.Metrics != nil {
+		s.lookAtMetrics(ctx, view.Services, complain)
 	}
-	view.Services["prometheus"] = prometheus
-
-	collecting := collectErr == nil && s.collecting(newest)
-	if collectErr == nil && !collecting {
-		complain("metrics_collector: no system metrics have arrived for " + s.overdue().String())
-	}
-	view.Services["metrics_collector"] = collectorView{Running: collecting, LastCollection: metrics.Time{Time: newest}}
-	manager := alertManagerView{Running: alertErr == nil}
-	if counts, err := s.countAlerts(ctx); err == nil {
-		manager.Active = &counts.Total
-	} else {
-		s.Logger.WarnContext(ctx, "the alerts cannot be counted", "err", err)
-		manager.Running = false
-		complain("alert_manager: the alerts cannot be counted")
-	}
-	view.Services["alert_manager"] = manager
-
 	for _, check := range s.Checks {
 		service := serviceView{Running: true}
 		if err := check.Run(); err != nil {
@@ -200,6 +184,38 @@ func (s *server) look(ctx context.Context) (view healthView, fatal bool) {
 	}
 
 	return view, fatal
+}
+
+// lookAtMetrics asks the metrics server and the store for what health tells of
+// metrics and alerts.
+func (s *server) lookAtMetrics(ctx context.Context, services map[string]any, complain func(string)) {
+	var newest time.Time
+	var collectErr, alertErr error
+	var asked sync.WaitGroup
+	asked.Go(func() { newest, collectErr = s.Metrics.Newest(ctx) })
+	asked.Go(func() { _, alertErr = s.Metrics.Rules(ctx) })
+	asked.Wait()
+	prometheus := serviceView{Running: collectErr == nil && alertErr == nil}
+	if !prometheus.Running {
+		prometheus.Error = CodePrometheusUnavailable
+		complain("prometheus: the metrics server does not answer")
+	}
+	services["prometheus"] = prometheus
+
+	collecting := collectErr == nil && s.collecting(newest)
+	if collectErr == nil && !collecting {
+		complain("metrics_collector: no system metrics have arrived for " + s.overdue().String())
+	}
+	services["metrics_collector"] = collectorView{Running: collecting, LastCollection: metrics.Time{Time: newest}}
+	manager := alertManagerView{Running: alertErr == nil}
+	if counts, err := s.countAlerts(ctx); err == nil {
+		manager.Active = &counts.Total
+	} else {
+		s.Logger.WarnContext(ctx, "the alerts cannot be counted", "err", err)
+		manager.Running = false
+		complain("alert_manager: the alerts cannot be counted")
+	}
+	services["alert_manager"] = manager
 }
 
 // overdue is after how long without a sample collection counts as stopped.

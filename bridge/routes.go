@@ -76,6 +76,8 @@ var Routes = []Route{
 	{v2Alerts, both(NeedRead, NeedIngest)},
 	{v2Status, get(NeedRead)},
 
+	{HealthyPath, get(NeedNothing)},
+	{ReadyPath, get(NeedNothing)},
 	{"/-/reload", post(NeedManage)},
 	{"/metrics", get(NeedScrape)},
 	{"/prometheus/", both(NeedRead, NeedRead)},

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -17,11 +18,13 @@ type healthcheckCmd struct {
 
 // Help is shown by `llmwatch healthcheck --help`.
 func (healthcheckCmd) Help() string {
-	return `For container probes without curl.
+	return `For container probes without curl. A program that is starting is not healthy yet.
+Orchestrators that can send requests themselves have /-/healthy (must it be
+restarted?) and /-/ready (may it get requests?).
 
 Examples:
   llmwatch healthcheck
-  llmwatch healthcheck --url http://127.0.0.1:8080 --timeout 2s`
+  llmwatch healthcheck --url http://127.0.0.1:9925 --timeout 2s`
 }
 
 // Run asks once.
@@ -40,6 +43,11 @@ func (c *healthcheckCmd) Run(ctx context.Context, out output) error {
 	body, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
 	if err != nil {
 		return fmt.Errorf("reading the answer of %s: %w", c.URL, err)
+	}
+	var health struct{ Status string }
+	// A proxy in between answers in a form of its own.
+	if err := json.Unmarshal(body, &health); err == nil && health.Status == "starting" {
+		return fmt.Errorf("%s is starting: it answers requests once it has read its data", c.URL)
 	}
 	if resp.StatusCode != http.StatusOK {
 		return fmt.Errorf("%s answered %s: %s", c.URL, resp.Status, bytes.TrimSpace(body))

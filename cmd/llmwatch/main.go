@@ -41,7 +41,7 @@ type commands struct {
 	Tokens      tokensCmd      `cmd:"" help:"Make, list and revoke API tokens."`
 	Users       usersCmd       `cmd:"" help:"Manage who may log in."`
 	Audit       auditCmd       `cmd:"" help:"Show and verify who did or read what."`
-	Healthcheck healthcheckCmd `cmd:"" help:"Exit 0 when a running llmwatch is healthy or degraded, 1 otherwise."`
+	Healthcheck healthcheckCmd `cmd:"" help:"Exit 0 when a running llmwatch is healthy or degraded, 1 otherwise, also while it starts."`
 	Demo        demoCmd        `cmd:"" help:"Simulate a small LLM platform and watch it."`
 	Version     versionCmd     `cmd:"" help:"Print version, commit and Go version."`
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"llmwatch/bridge"
 )
 
 func TestMain(m *testing.M) {
@@ -24,6 +27,8 @@ func TestScripts(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = taken.Close() }) // Nobody waits for it.
 	logs := cannedLogs(t)
+	starting := httptest.NewServer(http.HandlerFunc(bridge.Starting))
+	t.Cleanup(starting.Close)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
@@ -36,6 +41,7 @@ func TestScripts(t *testing.T) {
 			}
 			env.Setenv("FREE", free.Addr().String())
 			env.Setenv("LOGS", logs)
+			env.Setenv("STARTING", starting.Listener.Addr().String())
 
 			return free.Close()
 		},

@@ -254,6 +254,7 @@ func TestRateLimitOfTheFile(t *testing.T) {
 	}
 	a, err := NewExporter(*cfg, silent)
 	base := serving(t, a, err)
+	awaitReady(t, base)
 	try(t, http.MethodGet, base+"/metrics", "")
 	resp, err := client.Get(base + "/metrics")
 	if err != nil {
@@ -265,6 +266,18 @@ func TestRateLimitOfTheFile(t *testing.T) {
 		t.Errorf("the second request is answered with %d %v %s (%v)", resp.StatusCode, resp.Header, text, err)
 	}
 	expectProtected(t, "the refusal", resp.Header)
+	// Whoever sends too many requests must not have an orchestrator restart it.
+	for _, path := range []string{bridge.HealthyPath, bridge.ReadyPath} {
+		probe, err := client.Get(base + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		probe.Body.Close()
+		if probe.StatusCode != http.StatusOK {
+			t.Errorf("beyond the limit %s answers %d", path, probe.StatusCode)
+		}
+		expectProtected(t, path, probe.Header)
+	}
 	const counted = "# HELP llmwatch_requests_refused_total Requests that were refused to protect others or the caller, by the reason.\n" +
 		"# TYPE llmwatch_requests_refused_total counter\nllmwatch_requests_refused_total{reason=\"request_rate\"} 1\n"
 	if err := testutil.CollectAndCompare(a.gate, strings.NewReader(counted), "llmwatch_requests_refused_total"); err != nil {

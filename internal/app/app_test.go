@@ -142,6 +142,22 @@ func serving(t *testing.T, a *App, err error) string {
 	return "http://" + a.Addr().String()
 }
 
+// awaitReady waits until the program says that it is ready.
+func awaitReady(t *testing.T, base string) {
+	t.Helper()
+
+	for {
+		status, body := get(t, base+bridge.ReadyPath)
+		if status == http.StatusOK {
+			return
+		}
+		if status != http.StatusServiceUnavailable || t.Context().Err() != nil {
+			t.Fatalf("%s answers %d %s", bridge.ReadyPath, status, body)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
 func TestExporter(t *testing.T) {
 	a, err := NewExporter(*listening(CommandExporter), silent)
 	base := serving(t, a, err)
@@ -155,7 +171,13 @@ func TestExporter(t *testing.T) {
 			t.Errorf("/metrics answers %d without %s", status, want)
 		}
 	}
-	if status, body := get(t, base+bridge.Base+"/health"); status != http.StatusNotFound || !strings.Contains(body, `"code":"not_found"`) {
+	if status, body := get(t, base+bridge.Base+"/health"); status != http.StatusOK || !strings.HasPrefix(body, `{"status":"healthy",`) {
+		t.Errorf("/health answers %d %s", status, body)
+	}
+	if status, body := get(t, base+bridge.ReadyPath); status != http.StatusOK {
+		t.Errorf("%s answers %d %s", bridge.ReadyPath, status, body)
+	}
+	if status, body := get(t, base+bridge.Base+"/status"); status != http.StatusNotFound || !strings.Contains(body, `"code":"not_found"`) {
 		t.Errorf("any other path answers %d %s", status, body)
 	}
 }
@@ -183,10 +205,16 @@ func TestStartingIsAnswered(t *testing.T) {
 	a, err := newApp(listening(CommandExporter), silent, func(a *App) error {
 		<-ready
 		a.port.handle(http.HandlerFunc(bridge.NotFound))
+		a.port.probes.Started(nil)
 
 		return nil
 	})
 	base := serving(t, a, err)
+	for path, want := range map[string]int{bridge.HealthyPath: http.StatusOK, bridge.ReadyPath: http.StatusServiceUnavailable} {
+		if status, body := get(t, base+path); status != want {
+			t.Errorf("while it starts %s answers %d %s", path, status, body)
+		}
+	}
 	status, body := get(t, base+bridge.Base+"/health")
 	var health struct {
 		Status    string
@@ -194,7 +222,7 @@ func TestStartingIsAnswered(t *testing.T) {
 		Services  map[string]any
 		Problems  []string
 	}
-	if err := json.Unmarshal([]byte(body), &health); err != nil || status != http.StatusOK || health.Status != "degraded" ||
+	if err := json.Unmarshal([]byte(body), &health); err != nil || status != http.StatusServiceUnavailable || health.Status != "starting" ||
 		health.Services == nil || !slices.Equal(health.Problems, []string{"llmwatch is starting"}) || time.Since(health.Timestamp) > time.Minute {
 		t.Errorf("while it starts /health answers %d %s (%v)", status, body, err)
 	}
@@ -213,6 +241,7 @@ func TestStartingIsAnswered(t *testing.T) {
 	if status != http.StatusNotFound {
 		t.Errorf("once it is ready it answers %d", status)
 	}
+	awaitReady(t, base)
 }
 
 // readError reads the documented error form.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"strconv"
@@ -32,6 +33,7 @@ type port struct {
 	failed   chan error
 	// closing is closed when the port begins to close, for answers without end.
 	closing chan struct{}
+	probes  *bridge.Probes
 	web     *webConfig
 }
 
@@ -41,10 +43,10 @@ func listen(address string, web *webConfig, g *gate.Gate, logger *slog.Logger) (
 	if err != nil {
 		return nil, configErrorf("server.listen: opening the port: %w", err)
 	}
-	p := &port{listener: documentedErrors{g.Listener(l), g}, failed: make(chan error, 1), closing: make(chan struct{}), web: web}
-	p.handle(http.HandlerFunc(notReady))
+	p := &port{listener: documentedErrors{g.Listener(l), g}, failed: make(chan error, 1), closing: make(chan struct{}), probes: bridge.NewProbes(time.Now), web: web}
+	p.handle(http.HandlerFunc(bridge.Starting))
 	p.server = &http.Server{
-		Handler:           g.Wrap(web.limited(p, g.Count)),
+		Handler:           gate.Protected(p.probes.Before(g.Wrap(web.limited(p, g.Count)))),
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       g.IdleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
@@ -56,6 +58,13 @@ func listen(address string, web *webConfig, g *gate.Gate, logger *slog.Logger) (
 	p.server.RegisterOnShutdown(func() { close(p.closing) })
 
 	return p, nil
+}
+
+// open has the bridge answer from now on.
+func (p *port) open(o bridge.Options) {
+	maps.Copy(o.Mounts, map[string]http.Handler{bridge.HealthyPath: p.probes, bridge.ReadyPath: p.probes})
+	p.handle(bridge.New(o))
+	p.probes.Started(o.Checks)
 }
 
 // handle replaces what answers requests.
@@ -95,21 +104,6 @@ func (p *port) close() error {
 	_ = p.listener.Close() // Closed already, unless serving had not begun.
 
 	return err
-}
-
-// notReady answers while the parts start. Health is served, so that whoever
-// watches the process does not take a long replay of the database for a hang.
-func notReady(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Path == bridge.Base+"/health" {
-		w.Header().Set("Content-Type", "application/json; charset=utf-8")
-		fmt.Fprintf(w, `{"status":"degraded","timestamp":%q,"services":{},"problems":["llmwatch is starting"]}`+"\n",
-			time.Now().UTC().Format("2006-01-02T15:04:05.000Z"))
-		return
-	}
-	w.Header().Set("Retry-After", "1")
-	bridge.WriteError(w, &bridge.Error{
-		Status: http.StatusServiceUnavailable, Code: bridge.CodeStarting, Message: "llmwatch is starting; try again in a moment",
-	})
 }
 
 // documentedErrors puts the answers that net/http itself gives to malformed

@@ -129,7 +129,7 @@ func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
 		a.startHeartbeat(&cfg, out.registry, telling(store, alerts.poller.LastSuccess, cfg.Alerts.CheckInterval), func(context.Context) error { return eng.Status().AppendError })
 		receivers := out.receivers()
 		maps.Copy(receivers, logs.receivers())
-		a.port.handle(bridge.New(bridge.Options{
+		a.port.open(bridge.Options{
 			Metrics:    client,
 			Alerts:     alerts.manager,
 			AlertStore: alerts.store,
@@ -159,7 +159,7 @@ func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
 			Registerer: out.registry,
 			Logger:     logger,
 			Stopping:   a.port.closing,
-		}))
+		})
 
 		return nil
 	})
@@ -188,8 +188,15 @@ func NewExporter(cfg Config, logger *slog.Logger) (*App, error) {
 		for path, receiver := range out.receivers() {
 			mux.Handle(bridge.Base+path, bridge.Guard(access.door(), logger, bridge.Base+path, receiver))
 		}
+		checks := []bridge.Check{{Name: "configuration", Run: a.reloader.failure}}
+		for path, h := range map[string]http.Handler{
+			bridge.Base + "/health": bridge.Health(checks, logger), bridge.HealthyPath: a.port.probes, bridge.ReadyPath: a.port.probes,
+		} {
+			mux.Handle(path, bridge.Guard(access.door(), logger, path, h))
+		}
 		mux.Handle("/", bridge.GuardRest(access.door(), logger))
 		a.port.handle(mux)
+		a.port.probes.Started(checks)
 
 		return nil
 	})
@@ -235,7 +242,7 @@ func NewBridge(cfg Config, logger *slog.Logger) (*App, error) {
 		}
 		alerts := a.startAlerting(&cfg, store, routing, client, logs, registry)
 		a.startHeartbeat(&cfg, registry, telling(store, alerts.poller.LastSuccess, cfg.Alerts.CheckInterval))
-		a.port.handle(bridge.New(bridge.Options{
+		a.port.open(bridge.Options{
 			Metrics:    client,
 			Alerts:     alerts.manager,
 			AlertStore: alerts.store,
@@ -260,7 +267,7 @@ func NewBridge(cfg Config, logger *slog.Logger) (*App, error) {
 			Registerer: registry,
 			Logger:     logger,
 			Stopping:   a.port.closing,
-		}))
+		})
 
 		return nil
 	})

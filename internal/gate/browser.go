@@ -28,6 +28,14 @@ var ProtectiveHeaders = http.Header{
 // remember is how long browsers insist on TLS, in seconds: a year.
 const remember = "max-age=31536000"
 
+// Protected puts the protective headers on answers that do not pass the gate, too.
+func Protected(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		protect(w.Header(), r.TLS != nil)
+		next.ServeHTTP(w, r)
+	})
+}
+
 func protect(h http.Header, encrypted bool) {
 	for name, values := range ProtectiveHeaders {
 		if _, chosen := h[name]; !chosen { // By whoever configures headers before the gate.

@@ -160,6 +160,41 @@ func TestPodsAreConfined(t *testing.T) {
 	}
 }
 
+// What kills a pod must not depend on what is behind the port, such as the disk.
+func TestProbesKillNobodyForAFullDisk(t *testing.T) {
+	path := func(p *corev1.Probe) string {
+		if p == nil || p.HTTPGet == nil {
+			return "none"
+		}
+
+		return p.HTTPGet.Path
+	}
+	probed := 0
+	for _, file := range []string{"deploy/kubernetes/llmwatch.yaml", "deploy/kubernetes/node.yaml"} {
+		for _, doc := range documents(t, file) {
+			name, pod := podsOf(manifest(t, file, doc))
+			if pod == nil {
+				continue
+			}
+			for _, c := range pod.Containers {
+				if len(c.Ports) == 0 {
+					continue // It answers no requests.
+				}
+				probed++
+				if live, ready := path(c.LivenessProbe), path(c.ReadinessProbe); live != "/-/healthy" || ready != "/-/ready" {
+					t.Errorf("container %s of %s is killed by %s and gets requests by %s", c.Name, name, live, ready)
+				}
+				if c.StartupProbe != nil && path(c.StartupProbe) != "/-/healthy" {
+					t.Errorf("container %s of %s is killed at its start by %s", c.Name, name, path(c.StartupProbe))
+				}
+			}
+		}
+	}
+	if probed != 2 {
+		t.Errorf("%d containers are probed, want 2", probed)
+	}
+}
+
 // TestPrometheusRuleIsThatOfTheRuleFiles makes the operator's rules of rules/*.yml.
 func TestPrometheusRuleIsThatOfTheRuleFiles(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(root, "rules", "*.yml"))

@@ -41,3 +41,9 @@ it("a refusal of what was asked for ahead is told to whoever reads it", async ()
   await new Promise((done) => setTimeout(done));
   await expect(get("/session")).rejects.toMatchObject({ status: 401, message: "log in" });
 });
+
+it("what is wrong is told of a server that starts or is unhealthy", async () => {
+  const problems = ["storage: no space left on device", "log_store: it is closed"];
+  asked.mockImplementation(() => answer(503, { status: "unhealthy", services: {}, problems }));
+  await expect(get("/health")).rejects.toMatchObject({ message: problems.join("; "), status: 503 });
+});

@@ -115,9 +115,14 @@ function parse(text: string): unknown {
   }
 }
 
-/** Reads both error forms: the bridge's and Prometheus's. */
+/** Reads the error forms: the bridge's, Prometheus's, and health's with its problems. */
 export function failure(status: number, answer: unknown): ApiError {
-  const { error, errorType } = (answer ?? {}) as { error?: unknown; errorType?: string };
+  const { error, errorType, problems } = (answer ?? {}) as {
+    error?: unknown;
+    errorType?: string;
+    problems?: string[];
+  };
+  if (Array.isArray(problems)) return new ApiError("refused", problems.join("; "), status);
   if (typeof error === "string") return new ApiError("refused", error, status, errorType);
   const { code = "", message } = (error ?? {}) as { code?: string; message?: string };
   return new ApiError("refused", message ?? `llmwatch answered with status ${status}`, status, code);

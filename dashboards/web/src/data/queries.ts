@@ -158,7 +158,7 @@ export function usePromServed() {
 export function useHealth() {
   return useQuery({
     queryKey: ["status", "health"],
-    // An unhealthy server answers 503 with the same form.
+    // A server that starts or is unhealthy answers 503: its problems are the error.
     queryFn: ({ signal }) => get("/health", { signal }),
     refetchInterval: useRefetch(),
     retry: false,

@@ -70,7 +70,7 @@ export interface paths {
         };
         /**
          * Whether llmwatch works
-         * @description Needs no credentials. Answers 503 only when no data can be kept; when something behind it fails it is degraded, and the failure is named.
+         * @description Needs no credentials. Answers 503 only when no data can be kept, and while llmwatch starts; when something behind it fails it is degraded, and the failure is named. Orchestrators ask /-/healthy and /-/ready, at the root.
          */
         get: operations["getHealth"];
         put?: never;
@@ -808,7 +808,7 @@ export interface components {
         Severity: "critical" | "high" | "medium" | "low";
         Health: {
             /** @enum {string} */
-            status: "healthy" | "degraded" | "unhealthy";
+            status: "starting" | "healthy" | "degraded" | "unhealthy";
             timestamp: components["schemas"]["Timestamp"];
             services: {
                 metrics_collector?: {
@@ -1307,7 +1307,7 @@ export interface operations {
                     "application/json": components["schemas"]["Health"];
                 };
             };
-            /** @description Unhealthy, no data can be kept. */
+            /** @description Starting, or unhealthy when no data can be kept. */
             503: {
                 headers: {
                     [name: string]: unknown;

@@ -42,7 +42,12 @@ export default function Status() {
   );
 }
 
-const healthTone = { healthy: "ok", degraded: "medium", unhealthy: "critical" } as const;
+const healthTone = {
+  starting: "medium",
+  healthy: "ok",
+  degraded: "medium",
+  unhealthy: "critical",
+} as const;
 
 function Health() {
   const health = useHealth();
