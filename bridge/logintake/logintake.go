@@ -60,11 +60,13 @@ type Options struct {
 
 // Bounds of what is held in memory.
 const (
-	// maxActive is how many bodies are read at once, maxAtomic how many of those
-	// that are kept wholly or not at all. Others wait up to maxWait.
-	maxActive = 32
-	maxAtomic = 2
-	maxWait   = 5 * time.Second
+	// maxActive is how many bodies are read and kept at once. Of those that are kept
+	// wholly or not at all, maxGathered bytes are held until their clients have sent
+	// them, and maxAtomic are then worked on at once. Others wait up to maxWait.
+	maxActive   = 32
+	maxGathered = 2 * (maxAtomicBytes + pieceSize)
+	maxAtomic   = 2
+	maxWait     = 5 * time.Second
 	// chunks are the bytes that bodies under way hold together, as long as each
 	// then has more than leastChunk. None has more than mostChunk.
 	chunks     = 16 << 20
@@ -78,15 +80,16 @@ const (
 	// freeBytes: nothing that logs write is that repetitive, but bombs are.
 	maxRatio  = 200
 	freeBytes = 64 << 20
-	// readTimeout is how long a client may send nothing.
-	readTimeout = time.Minute
 )
 
 // Intake is a handler of POST. It is safe for concurrent use.
 type Intake struct {
 	options            Options
 	accepted, rejected prometheus.Counter
-	all, atomics       chan struct{} // Hold a token for each body under way.
+	all                *room         // Of the bodies that are kept while they arrive,
+	gathered           *room         // and of the bytes of those that are numbered.
+	atomics            chan struct{} // Holds a token for each numbered body that is worked on.
+	pieces             sync.Pool     // Of *[pieceSize]byte.
 	active             atomic.Int64
 	batches            sync.Pool // Of *entry.Batch.
 	readers            sync.Pool // Of *decompress.Reader.
@@ -111,7 +114,7 @@ func New(options Options) (*Intake, error) {
 	in := &Intake{
 		options:  options,
 		accepted: lines.WithLabelValues("accepted"), rejected: lines.WithLabelValues("rejected"),
-		all: make(chan struct{}, maxActive), atomics: make(chan struct{}, maxAtomic),
+		all: newRoom(maxActive), gathered: newRoom(maxGathered), atomics: make(chan struct{}, maxAtomic),
 		batches: sync.Pool{New: func() any { return new(entry.Batch) }},
 		readers: sync.Pool{New: func() any { return new(decompress.Reader) }},
 	}

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"regexp"
 	"strconv"
-	"time"
 
 	"llmwatch/internal/decompress"
 )
@@ -53,25 +52,51 @@ func (in *Intake) receive(w http.ResponseWriter, r *http.Request, o *outcome) er
 			"Content-Encoding must be gzip, zstd or identity, got " + strconv.Quote(Shorten(header)),
 		}
 	}
-	leave, err := in.enter(r.Context(), client != "")
+	sent := &sentBody{body: r.Body, control: http.NewResponseController(w), address: addressAt(r.RemoteAddr)}
+	ctx := r.Context()
+	if client != "" {
+		return in.receiveOnce(ctx, client, number, sent, encoding, o)
+	}
+	if err := in.all.take(ctx, sent, 1); err != nil {
+		return err
+	}
+	defer in.all.free(sent)
+
+	return in.opened(sent, encoding, func(body io.Reader) error {
+		return in.keep(ctx, &boundedRatio{source: body, sent: sent}, encoding, o)
+	})
+}
+
+// receiveOnce gathers a numbered body, and then waits for room in memory for what it
+// holds once it is decompressed. No client is waited for meanwhile.
+func (in *Intake) receiveOnce(ctx context.Context, client string, number uint64, sent *sentBody, encoding string, o *outcome) error {
+	gathered, giveBack, err := in.gather(ctx, sent)
+	defer giveBack()
+	if err != nil {
+		return bodyError(err, "")
+	}
+	leave, err := in.enter(ctx)
 	if err != nil {
 		return err
 	}
 	defer leave()
 
+	return in.opened(gathered, encoding, func(body io.Reader) error {
+		return in.keepOnce(ctx, client, number, body, encoding, o)
+	})
+}
+
+// opened decompresses a body for as long as it is worked on.
+func (in *Intake) opened(sent io.Reader, encoding string, work func(io.Reader) error) error {
 	reader := in.readers.Get().(*decompress.Reader)
 	defer in.readers.Put(reader)
 	defer reader.Reset()
-	sent := &patientBody{body: r.Body, control: http.NewResponseController(w)}
 	body, err := reader.Open(sent, encoding)
 	if err != nil {
 		return bodyError(err, encoding)
 	}
-	if client != "" {
-		return in.keepOnce(r.Context(), client, number, body, encoding, o)
-	}
 
-	return in.keep(r.Context(), &boundedRatio{source: body, sent: sent}, encoding, o)
+	return work(body)
 }
 
 // numbered reads the headers that number a batch.
@@ -91,55 +116,22 @@ func numbered(h http.Header) (client string, number uint64, err error) {
 	return client, number, nil
 }
 
-// enter waits for room in memory. The caller leaves when it is done.
-func (in *Intake) enter(ctx context.Context, whole bool) (leave func(), err error) {
-	rooms := []chan struct{}{in.all}
-	if whole {
-		rooms = []chan struct{}{in.atomics, in.all}
-	}
+// enter waits for room for a numbered batch. The caller leaves when it is done.
+func (in *Intake) enter(ctx context.Context) (leave func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, maxWait)
 	defer cancel()
-	entered := 0
-	leave = func() {
-		for _, room := range rooms[:entered] {
-			<-room
-		}
+	select {
+	case in.atomics <- struct{}{}:
+		return func() { <-in.atomics }, nil
+	case <-ctx.Done():
+		return nil, errNoRoom
 	}
-	for _, room := range rooms {
-		select {
-		case room <- struct{}{}:
-			entered++
-		case <-ctx.Done():
-			leave()
-
-			return nil, &refusal{http.StatusTooManyRequests, "too_many_requests", "too many log requests are under way; send this one again"}
-		}
-	}
-
-	return leave, nil
-}
-
-// patientBody counts what was sent, and gives up on a client that sends nothing.
-type patientBody struct {
-	body    io.Reader
-	control *http.ResponseController
-	count   int64
-}
-
-// Read implements io.Reader.
-func (b *patientBody) Read(p []byte) (int, error) {
-	// Not every connection has deadlines; those of tests have none.
-	_ = b.control.SetReadDeadline(time.Now().Add(readTimeout))
-	n, err := b.body.Read(p)
-	b.count += int64(n)
-
-	return n, err
 }
 
 // boundedRatio stops what grows too much when it is decompressed.
 type boundedRatio struct {
 	source io.Reader
-	sent   *patientBody
+	sent   *sentBody
 	count  int64
 }
 

@@ -1,9 +1,11 @@
 package app
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
@@ -37,7 +39,8 @@ func (c *Config) newGate() *gate.Gate {
 		Document: document,
 		Kind:     kindOf,
 		Refuse:   refuse,
-		Stalled:  &bridge.Error{Status: http.StatusRequestTimeout, Code: string(gate.TooSlow), Message: "the body took too long to arrive"},
+		Stalled: fmt.Errorf("%w (%w)", // Some handlers know the one, some the other.
+			&bridge.Error{Status: http.StatusRequestTimeout, Code: string(gate.TooSlow), Message: "the body took too long to arrive"}, os.ErrDeadlineExceeded),
 	})
 }
 
