@@ -11,6 +11,9 @@ import (
 	"llmwatch/bridge/metrics"
 )
 
+// reasonOver is why an alert ends that was judged.
+const reasonOver = "the condition does not hold any more"
+
 // The reasons why an alert cannot be judged. A target and a server have no address
 // here: everybody who sees alerts reads them.
 const (
@@ -20,13 +23,22 @@ const (
 	reasonNotYet      = "its rule has not been evaluated since the metrics server was started"
 	reasonNotSince    = "its rule has not been evaluated since the alert was last seen"
 	reasonStalled     = "its rule is not evaluated any more; the last time was "
+	reasonNoAnswer    = "the metrics server does not answer what its rule goes by"
+	reasonHolds       = "its condition holds, although the metrics server does not list it"
+	reasonStarted     = "the metrics server has not run for as long as its rule looks back: "
+	reasonNoData      = "its rule has no data since the metrics server was started"
+	reasonDown        = "its rule has no data, and what it watches did not answer the last scrapes"
+	reasonGap         = "a part of what its rule sums up did not answer the last scrapes"
+	reasonGone        = "its rule has no data"
 )
 
 // evidence judges the alerts that a poll does not hold. That one is missing is no
-// evidence: its rule has to be there, and to have been evaluated.
+// evidence: its rule has to be there and to have been evaluated, and to have had what
+// it needs to be judged.
 type evidence struct {
-	state metrics.AlertState
-	now   time.Time
+	source AlertSource
+	state  metrics.AlertState
+	now    time.Time
 	// complete says that a rule that is not in the answer does not exist: the
 	// server is the engine inside llmwatch, which answers for itself alone.
 	complete bool
@@ -37,6 +49,15 @@ type evidence struct {
 	// missingAfter is how long a rule may be missing until its alerts end; 0 for
 	// ever.
 	missingAfter time.Duration
+	// inputsOf tells what an expression needs; it may be nil.
+	inputsOf func(expr string) (Inputs, error)
+	// woken is when this process, and the engine in it, was last found asleep.
+	woken time.Time
+
+	// What was asked already in this poll.
+	start   *time.Time
+	results map[yieldsAt]*results
+	targets map[time.Time][]metrics.Target
 }
 
 // verdict judges an alert.
@@ -86,16 +107,16 @@ func (e *evidence) evaluated(a *alert.Alert) time.Time {
 
 func (e *evidence) ruleMissing(a *alert.Alert) alert.Verdict {
 	if e.complete {
-		return alert.Verdict{Ended: true, Text: "its rule does not exist any more"}
+		return ended("its rule does not exist any more")
 	}
 	if u := a.Unjudged; e.missingAfter > 0 && u != nil && u.Reason == reasonRuleMissing && e.now.Sub(u.Since) >= e.missingAfter {
-		return alert.Verdict{Ended: true, Text: fmt.Sprintf("the metrics server has not listed its rule for %s", e.missingAfter)}
+		return ended(fmt.Sprintf("the metrics server has not listed its rule for %s", e.missingAfter))
 	}
 
 	return unjudged(reasonRuleMissing)
 }
 
-func (e *evidence) byRule(_ context.Context, a *alert.Alert, rule *metrics.EvaluatedRule) alert.Verdict {
+func (e *evidence) byRule(ctx context.Context, a *alert.Alert, rule *metrics.EvaluatedRule) alert.Verdict {
 	switch {
 	case rule.Health == "err":
 		return unjudged(reasonRuleFails + rule.LastError)
@@ -106,8 +127,14 @@ func (e *evidence) byRule(_ context.Context, a *alert.Alert, rule *metrics.Evalu
 	case e.stalled(rule):
 		return unjudged(reasonStalled + rule.LastEvaluation.UTC().Format(time.RFC3339))
 	}
+	v, err := e.byInputs(ctx, a, rule)
+	if err != nil {
+		return unjudged(reasonNoAnswer)
+	}
 
-	return alert.Verdict{Ended: true, Text: "the condition does not hold any more"}
+	return v
 }
 
 func unjudged(reason string) alert.Verdict { return alert.Verdict{Text: reason} }
+
+func ended(why string) alert.Verdict { return alert.Verdict{Ended: true, Text: why} }

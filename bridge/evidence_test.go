@@ -1,6 +1,10 @@
 package bridge
 
 import (
+	"cmp"
+	"context"
+	"errors"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -90,6 +94,7 @@ func TestMissingAlertIsJudgedByItsRule(t *testing.T) {
 			open.Rule, open.Unjudged = tc.of, tc.unjudged
 			var p progress
 			e := evidence{
+				source: &judging{answers: map[string][]map[string]string{"x > 1": nil, "x > bool 1": {{"severity": "of the series"}}}}, inputsOf: inputsOfTest,
 				state: metrics.AlertState{Rules: tc.rules, Warnings: tc.warnings}, now: longAgo, complete: tc.own, missingAfter: 24 * time.Hour,
 				lastSeen: map[string]time.Time{open.Fingerprint: tc.lastSeen},
 				stalled:  func(r *metrics.EvaluatedRule) bool { return p.stalled(r, longAgo) },
@@ -97,6 +102,172 @@ func TestMissingAlertIsJudgedByItsRule(t *testing.T) {
 			got := e.verdict(t.Context(), &open)
 			if got.Ended != tc.ended || !strings.Contains(got.Text, tc.text) || got.Text == "" {
 				t.Errorf("it is %+v, want ended %v, %q", got, tc.ended, tc.text)
+			}
+		})
+	}
+}
+
+// inputsOfTest stands in for the parser of the engine.
+func inputsOfTest(expr string) (Inputs, error) {
+	switch expr {
+	case "x > 1":
+		return Inputs{Expr: "x > bool 1", Metrics: []string{"x"}}, nil
+	case "recorded > 1":
+		return Inputs{Expr: "recorded > bool 1", Metrics: []string{"recorded"}}, nil
+	case "rate(y[5m])":
+		return Inputs{Expr: expr, Window: 5 * time.Minute, Metrics: []string{"y"}}, nil
+	case "up == 0":
+		return Inputs{Expr: "up == bool 0", Metrics: []string{"up"}}, nil
+	default:
+		return Inputs{}, errors.New("no PromQL")
+	}
+}
+
+// judging is a source that answers what a rule goes by.
+type judging struct {
+	AlertSource
+	answers map[string][]map[string]string
+	targets []metrics.Target
+	started time.Time
+	fails   map[string]error
+	asked   []string
+}
+
+func (j *judging) Started(context.Context) (time.Time, error) {
+	if j.started.IsZero() {
+		return time.Time{}, metrics.ErrNotTold
+	}
+
+	return j.started, j.fails["started"]
+}
+
+func (j *judging) Yields(_ context.Context, expr string, _ time.Time) ([]map[string]string, error) {
+	j.asked = append(j.asked, expr)
+	series := make([]map[string]string, len(j.answers[expr]))
+	for i := range series {
+		series[i] = maps.Clone(j.answers[expr][i])
+	}
+
+	return series, j.fails[expr]
+}
+
+func (j *judging) Targets(context.Context, time.Time) ([]metrics.Target, error) {
+	return j.targets, j.fails["targets"]
+}
+
+func TestMissingAlertIsJudgedByWhatItsRuleGoesBy(t *testing.T) {
+	t.Parallel()
+	type series = map[string]string
+	host := func(name string) series { return series{"job": "node", "instance": name} }
+	target := func(name string, answered, failed bool) metrics.Target {
+		return metrics.Target{Labels: host(name), Answered: answered, Failed: failed}
+	}
+	query := func(q string) func(*metrics.EvaluatedRule) {
+		return func(r *metrics.EvaluatedRule) { r.Query = q }
+	}
+	at := longAgo.Add(-time.Minute) // When the rule was evaluated.
+	away := errors.New("away")
+	for name, tc := range map[string]struct {
+		labels   []string // Of the alert; those of host a where nil.
+		query    string
+		source   judging
+		woken    time.Time
+		unjudged time.Duration // For how long.
+		ended    bool
+		text     string
+	}{
+		"there is a value, and it is below": {
+			source: judging{answers: map[string][]series{"x > bool 1": {host("b"), host("a")}}}, ended: true, text: "does not hold",
+		},
+		"that of another host is no evidence": {
+			source: judging{answers: map[string][]series{"x > bool 1": {host("b")}}, targets: []metrics.Target{target("a", false, true)}}, text: reasonDown,
+		},
+		"the condition holds": {
+			source: judging{answers: map[string][]series{"x > 1": {host("a")}, "x > bool 1": {host("a")}}}, text: reasonHolds,
+		},
+		"the condition holds for another host": {
+			source: judging{answers: map[string][]series{"x > 1": {host("b")}, "x > bool 1": {host("a"), host("b")}}}, ended: true, text: "does not hold",
+		},
+		"its target does not answer":         {source: judging{targets: []metrics.Target{target("a", false, true), target("b", true, false)}}, text: reasonDown},
+		"its target did not answer just now": {source: judging{targets: []metrics.Target{target("a", true, true)}}, text: reasonDown},
+		"its target answers, without it":     {source: judging{targets: []metrics.Target{target("a", true, false), target("b", false, true)}}, ended: true, text: "not there any more"},
+		"nothing tells of its target":        {source: judging{targets: []metrics.Target{target("b", true, true)}}, text: reasonGone},
+		"nothing tells of its target for a while": {
+			source: judging{targets: []metrics.Target{target("b", true, true)}}, unjudged: 5 * time.Minute, ended: true, text: "no data for 5m",
+		},
+		"a job of which no target answers": {
+			labels: []string{"job", "node"}, source: judging{targets: []metrics.Target{target("a", false, true)}}, unjudged: time.Hour, text: reasonDown,
+		},
+		"a sum of which a part has just gone": {
+			labels: []string{"job", "node"},
+			source: judging{answers: map[string][]series{"x > bool 1": {{"job": "node"}}}, targets: []metrics.Target{target("a", true, true), target("b", true, false)}},
+			text:   reasonGap,
+		},
+		"a sum of which a part is gone for long": {
+			labels: []string{"job", "node"},
+			source: judging{answers: map[string][]series{"x > bool 1": {{"job": "node"}}}, targets: []metrics.Target{target("a", false, true), target("b", true, false)}},
+			ended:  true, text: "does not hold",
+		},
+		"targets that are counted have come back": {
+			labels: []string{"job", "node"}, query: "up == 0",
+			source: judging{answers: map[string][]series{"up == bool 0": {{"job": "node"}}}, targets: []metrics.Target{target("a", true, true)}},
+			ended:  true, text: "does not hold",
+		},
+		"the server has just started": {source: judging{started: at.Add(-time.Minute), targets: []metrics.Target{target("a", true, false)}}, text: reasonNoData},
+		"the server has just started, and there is a value": {
+			source: judging{started: at.Add(-time.Minute), answers: map[string][]series{"x > bool 1": {host("a")}}}, ended: true, text: "does not hold",
+		},
+		"the server has just started, and what it records looks back": {
+			query: "recorded > 1", source: judging{started: at.Add(-4 * time.Minute), answers: map[string][]series{"recorded > bool 1": {host("a")}}},
+			text: reasonStarted + "5m0s",
+		},
+		"the server has run for as long": {
+			query: "recorded > 1", source: judging{started: at.Add(-5 * time.Minute), answers: map[string][]series{"recorded > bool 1": {host("a")}}},
+			ended: true, text: "does not hold",
+		},
+		"this process was asleep": {
+			query: "recorded > 1", woken: at.Add(-time.Minute), source: judging{started: at.Add(-time.Hour), answers: map[string][]series{"recorded > bool 1": {host("a")}}},
+			text: reasonStarted + "5m0s",
+		},
+		"nobody knows when the server was started": {
+			query:  "recorded > 1",
+			source: judging{started: at.Add(-time.Hour), answers: map[string][]series{"recorded > bool 1": {host("a")}}, fails: map[string]error{"started": away}},
+			text:   reasonStarted,
+		},
+		"the condition cannot be asked":        {source: judging{fails: map[string]error{"x > 1": away}}, text: reasonNoAnswer},
+		"what it goes by cannot be asked":      {source: judging{fails: map[string]error{"x > bool 1": away}}, text: reasonNoAnswer},
+		"the targets cannot be asked":          {source: judging{fails: map[string]error{"targets": away}}, text: reasonNoAnswer},
+		"what it goes by is too much to ask":   {source: judging{fails: map[string]error{"x > bool 1": metrics.ErrTooMuch}}, ended: true, text: "does not hold"},
+		"an expression of another dialect":     {query: "foreign", ended: true, text: "does not hold"},
+		"one whose target does not answer":     {query: "foreign", source: judging{targets: []metrics.Target{target("a", false, true)}}, text: reasonDown},
+		"labels that the rule gives count not": {labels: []string{"job", "node", "instance", "a", "team", "ours"}, source: judging{answers: map[string][]series{"x > bool 1": {{"job": "node", "instance": "a", "team": "theirs"}}}}, ended: true, text: "does not hold"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			labels := tc.labels
+			if labels == nil {
+				labels = []string{"job", "node", "instance", "a"}
+			}
+			rule := evaluated("cpu", query(cmp.Or(tc.query, "x > 1")))
+			rule.Labels["team"] = "ours"
+			open := stored(polled("cpu", append(labels, "region", "eu")...), alert.Active)
+			open.Rule = of(rule)
+			open.Rule.External = series{"region": "eu"}
+			if tc.unjudged > 0 {
+				open.Unjudged = &alert.Unjudged{Since: longAgo.Add(-tc.unjudged)}
+			}
+			e := evidence{
+				source: &tc.source, inputsOf: inputsOfTest, woken: tc.woken, now: longAgo,
+				state:   metrics.AlertState{Rules: []metrics.EvaluatedRule{rule}, Recorded: map[string][]string{"recorded": {"rate(y[5m])"}}},
+				stalled: func(*metrics.EvaluatedRule) bool { return false },
+			}
+			got := e.verdict(t.Context(), &open)
+			if got.Ended != tc.ended || !strings.Contains(got.Text, tc.text) {
+				t.Errorf("it is %+v, want ended %v, %q", got, tc.ended, tc.text)
+			}
+			again := len(tc.source.asked)
+			if e.verdict(t.Context(), &open); len(tc.source.asked) != again {
+				t.Errorf("to judge it again it asks %v", tc.source.asked[again:])
 			}
 		})
 	}

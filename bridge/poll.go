@@ -18,6 +18,13 @@ import (
 type AlertSource interface {
 	Alerts(ctx context.Context) (metrics.AlertState, error)
 	ExternalLabels(ctx context.Context) (map[string]string, error)
+	// Started is when the server was started; the error wraps metrics.ErrNotTold
+	// where it does not tell.
+	Started(ctx context.Context) (time.Time, error)
+	// Yields returns the labels of what an expression yields at a moment, Targets
+	// what was scraped in the minutes before it.
+	Yields(ctx context.Context, expr string, at time.Time) ([]map[string]string, error)
+	Targets(ctx context.Context, at time.Time) ([]metrics.Target, error)
 }
 
 // Observer takes in what a source says. *alert.Manager does.
@@ -39,6 +46,9 @@ type Poller struct {
 	QueryURL string
 	// Every is the time between two polls.
 	Every time.Duration
+	// Inputs tells what an expression needs to be judged. Where it fails, what the
+	// server says of the rule has to do.
+	Inputs func(expr string) (Inputs, error)
 	// MissingAfter is how long a rule may be missing in the server's answers until
 	// its alerts end; 0 for ever. The rules of the embedded engine are never missing.
 	MissingAfter time.Duration
@@ -52,6 +62,8 @@ type Poller struct {
 	external map[string]string
 	progress progress
 	lastSeen map[string]time.Time
+	polled   time.Time // When the last poll began, by the wall clock.
+	woken    time.Time // When this process was last found to have been asleep.
 }
 
 // LastSuccess is when the last poll that succeeded began, zero if none has.
@@ -124,6 +136,20 @@ func (p *Poller) poll(ctx context.Context) error {
 	return p.Observer.Observe(ctx, s)
 }
 
+// embedded reports whether the server is the engine inside llmwatch.
+func (p *Poller) embedded() bool { return p.Origin.Source == alert.SourceEmbedded }
+
+// noteSleep notes that the engine was asleep with this process: what its rules look
+// back on has a gap then, as after a start. Clocks stop while a machine is suspended,
+// all but the wall's.
+func (p *Poller) noteSleep(now time.Time) {
+	now = now.Round(0)
+	if p.embedded() && !p.polled.IsZero() && now.Sub(p.polled) > 3*p.Every+time.Minute {
+		p.woken = now
+	}
+	p.polled = now
+}
+
 // readExternal reads the labels that the server adds. While it does not tell them,
 // those that it told last count: an alert without them would be another one.
 func (p *Poller) readExternal(ctx context.Context) {
@@ -139,8 +165,10 @@ func (p *Poller) readExternal(ctx context.Context) {
 func (p *Poller) judge(ctx context.Context, state metrics.AlertState, s *alert.Snapshot, open []alert.Alert) func(*alert.Alert) alert.Verdict {
 	now := time.Now()
 	p.progress.note(state.Rules, now)
+	p.noteSleep(now)
 	e := &evidence{
-		state: state, now: now, complete: p.Origin.Source == alert.SourceEmbedded, missingAfter: p.MissingAfter,
+		source: p.Source, inputsOf: p.Inputs, woken: p.woken,
+		state: state, now: now, complete: p.embedded(), missingAfter: p.MissingAfter,
 		lastSeen: p.lastSeen, stalled: func(r *metrics.EvaluatedRule) bool { return p.progress.stalled(r, now) },
 	}
 	held := map[string]bool{}

@@ -188,6 +188,14 @@ func (s *source) ExternalLabels(context.Context) (map[string]string, error) {
 	return map[string]string{"region": "eu"}, s.external.get()
 }
 
+func (s *source) Started(context.Context) (time.Time, error) { return time.Time{}, metrics.ErrNotTold }
+
+func (s *source) Yields(context.Context, string, time.Time) ([]map[string]string, error) {
+	return nil, nil
+}
+
+func (s *source) Targets(context.Context, time.Time) ([]metrics.Target, error) { return nil, nil }
+
 // recorder is an observer that remembers what it is told.
 type recorder struct{ seen []alert.Snapshot }
 

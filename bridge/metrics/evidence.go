@@ -19,21 +19,34 @@ import (
 // says otherwise.
 const DefaultTimeout = 30 * time.Second
 
-// Target is something that the server scrapes.
+// TargetWindow is how far Targets looks back.
+const TargetWindow = 5 * time.Minute
+
+// Target is something that the server scrapes, or did within TargetWindow.
 type Target struct {
 	Labels map[string]string
-	Up     bool
+	// Answered says that one of the scrapes of the window succeeded, Failed that
+	// one did not.
+	Answered, Failed bool
 }
 
-// Targets returns what the server scrapes and whether the last scrape succeeded.
-func (c *Client) Targets(ctx context.Context) ([]Target, error) {
-	vector, err := c.polledVector(ctx, "up", time.Time{})
+// Targets returns what the server has scraped in the window before a moment.
+func (c *Client) Targets(ctx context.Context, at time.Time) ([]Target, error) {
+	best, err := c.polledVector(ctx, "max_over_time(up"+rangeOf(TargetWindow)+")", at)
 	if err != nil {
 		return nil, err
 	}
-	targets := make([]Target, len(vector))
-	for i, sample := range vector {
-		targets[i] = Target{Labels: stringMap(model.LabelSet(sample.Metric)), Up: sample.Value == 1}
+	worst, err := c.polledVector(ctx, "min_over_time(up"+rangeOf(TargetWindow)+")", at)
+	if err != nil {
+		return nil, err
+	}
+	failed := map[model.Fingerprint]bool{}
+	for _, sample := range worst {
+		failed[sample.Metric.Fingerprint()] = sample.Value < 1
+	}
+	targets := make([]Target, len(best))
+	for i, sample := range best {
+		targets[i] = Target{stringMap(model.LabelSet(sample.Metric)), sample.Value == 1, failed[sample.Metric.Fingerprint()]}
 	}
 
 	return targets, nil

@@ -17,19 +17,20 @@ func TestYields(t *testing.T) {
 		fails  bool
 	}{
 		"series": {
-			func(question) (int, string) {
+			answer: func(question) (int, string) {
 				return value(model.Vector{{Metric: of("x", "a")}, {Metric: of("x", "b")}})
 			},
-			[]map[string]string{{"__name__": "x", "instance": "a"}, {"__name__": "x", "instance": "b"}}, false,
+			want: []map[string]string{{"__name__": "x", "instance": "a"}, {"__name__": "x", "instance": "b"}},
 		},
 		"none":     {func(question) (int, string) { return value(model.Vector{}) }, []map[string]string{}, false},
 		"a number": {func(question) (int, string) { return value(&model.Scalar{Value: 1}) }, []map[string]string{{}}, false},
 		"a part": {
-			always(http.StatusOK, `{"status":"success","data":{"resultType":"vector","result":[]},"warnings":["a store is away"]}`), nil, true,
+			answer: always(http.StatusOK, `{"status":"success","data":{"resultType":"vector","result":[]},"warnings":["a store is away"]}`),
+			fails:  true,
 		},
 		"what the server says of the expression": {
-			always(http.StatusOK, `{"status":"success","data":{"resultType":"vector","result":[]},"warnings":["PromQL warning: metric might not be a counter"]}`),
-			[]map[string]string{}, false,
+			answer: always(http.StatusOK, `{"status":"success","data":{"resultType":"vector","result":[]},"warnings":["PromQL warning: metric might not be a counter"]}`),
+			want:   []map[string]string{},
 		},
 		"an error": {always(http.StatusBadGateway, ""), nil, true},
 	} {
@@ -62,5 +63,29 @@ func TestStarted(t *testing.T) {
 		if got, err := c.Started(t.Context()); !errors.Is(err, ErrNotTold) {
 			t.Errorf("%s: it was started at %s (%v), want ErrNotTold", name, got, err)
 		}
+	}
+}
+
+func TestTargets(t *testing.T) {
+	sample := func(instance string, v float64) *model.Sample {
+		return &model.Sample{Metric: of("up", instance), Value: model.SampleValue(v)}
+	}
+	c, f := ask(t, time.Minute, func(q question) (int, string) {
+		if q.Get("query") == "max_over_time(up[5m])" {
+			return value(model.Vector{sample("well", 1), sample("down", 0), sample("came back", 1)})
+		}
+
+		return value(model.Vector{sample("came back", 0), sample("down", 0), sample("well", 1)})
+	})
+	got, err := c.Targets(t.Context(), noon)
+	if err != nil || len(f.questions("")) != 2 {
+		t.Fatal(err)
+	}
+	of := func(instance string, answered, failed bool) Target {
+		return Target{map[string]string{"__name__": "up", "instance": instance}, answered, failed}
+	}
+	want := []Target{of("well", true, false), of("down", false, true), of("came back", true, true)}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"llmwatch/bridge/alert"
 	"llmwatch/bridge/alert/sqlite"
 	"llmwatch/bridge/metrics"
+	"llmwatch/internal/engine"
 )
 
 // alertRetention is how long resolved alerts and their timelines are kept.
@@ -79,6 +80,11 @@ func (a *App) startAlerting(cfg *Config, store *sqlite.Store, routing alert.Rout
 		Logger:   a.logger.With("component", "poller"),
 
 		MissingAfter: cfg.Alerts.MissingRuleAfter,
+		Inputs: func(expr string) (bridge.Inputs, error) {
+			in, err := engine.InputsOf(expr)
+
+			return bridge.Inputs(in), err
+		},
 	})
 
 	ctx, cancel := context.WithCancel(context.Background())
