@@ -38,7 +38,7 @@ type Metrics interface {
 	Summary(ctx context.Context, at time.Time, window time.Duration) (metrics.Summary, error)
 	Overview(ctx context.Context) (metrics.Overview, error)
 	Newest(ctx context.Context) (time.Time, error)
-	Rules(ctx context.Context) (map[string]metrics.RuleState, error)
+	Rules(ctx context.Context) ([]metrics.EvaluatedRule, error)
 }
 
 // Options says what the API is made of.

@@ -53,7 +53,7 @@ type fakeMetrics struct {
 	summary  func(at time.Time, window time.Duration) (metrics.Summary, error)
 	overview func() (metrics.Overview, error)
 	newest   func() (time.Time, error)
-	rules    func(ctx context.Context) (map[string]metrics.RuleState, error)
+	rules    func(ctx context.Context) ([]metrics.EvaluatedRule, error)
 	asked    atomic.Int64 // Counts calls of all methods but Instances, which comes with System.
 }
 
@@ -132,7 +132,7 @@ func (f *fakeMetrics) Newest(context.Context) (time.Time, error) {
 	return noon, nil
 }
 
-func (f *fakeMetrics) Rules(ctx context.Context) (map[string]metrics.RuleState, error) {
+func (f *fakeMetrics) Rules(ctx context.Context) ([]metrics.EvaluatedRule, error) {
 	f.asked.Add(1)
 	if f.rules != nil {
 		return f.rules(ctx)

@@ -190,10 +190,11 @@ func (s *server) look(ctx context.Context) (view healthView, fatal bool) {
 // metrics and alerts.
 func (s *server) lookAtMetrics(ctx context.Context, services map[string]any, complain func(string)) {
 	var newest time.Time
+	var rules []metrics.EvaluatedRule
 	var collectErr, alertErr error
 	var asked sync.WaitGroup
 	asked.Go(func() { newest, collectErr = s.Metrics.Newest(ctx) })
-	asked.Go(func() { _, alertErr = s.Metrics.Rules(ctx) })
+	asked.Go(func() { rules, alertErr = s.Metrics.Rules(ctx) })
 	asked.Wait()
 	prometheus := serviceView{Running: collectErr == nil && alertErr == nil}
 	if !prometheus.Running {
@@ -216,6 +217,13 @@ func (s *server) lookAtMetrics(ctx context.Context, services map[string]any, com
 		complain("alert_manager: the alerts cannot be counted")
 	}
 	services["alert_manager"] = manager
+	if failing := failingRules(rules); len(failing) > 0 {
+		problem := describeFailing(failing)
+		services["rules"] = serviceView{Error: problem}
+		complain("rules: " + problem)
+	} else if alertErr == nil {
+		services["rules"] = serviceView{Running: true}
+	}
 }
 
 // overdue is after how long without a sample collection counts as stopped.
@@ -240,11 +248,12 @@ type Component struct {
 	Details     map[string]any `json:"details,omitempty"`
 }
 
-func (s *server) status(w http.ResponseWriter, _ *http.Request) error {
+func (s *server) status(w http.ResponseWriter, r *http.Request) error {
 	components := []Component{}
 	if s.Components != nil {
 		components = append(components, s.Components()...)
 	}
+	components = append(components, s.rulesComponent(r.Context()))
 	a, err := render(list{Success: true, Data: components, Count: len(components)}, 0)
 	if err != nil {
 		return err

@@ -42,51 +42,51 @@ func TestHealth(t *testing.T) {
 	}{
 		"healthy": {
 			checks: []Check{{"storage", true, fine}}, code: 200, status: "healthy",
-			running: map[string]bool{"prometheus": true, "metrics_collector": true, "alert_manager": true, "storage": true},
+			running: map[string]bool{"prometheus": true, "rules": true, "metrics_collector": true, "alert_manager": true, "storage": true},
 		},
 		"the metrics server is away": {
 			metrics: &fakeMetrics{
 				newest: func() (time.Time, error) { return time.Time{}, metrics.ErrUnavailable },
-				rules:  func(context.Context) (map[string]metrics.RuleState, error) { return nil, metrics.ErrUnavailable },
+				rules:  func(context.Context) ([]metrics.EvaluatedRule, error) { return nil, metrics.ErrUnavailable },
 			},
 			code: 200, status: "degraded",
 			running:  map[string]bool{"prometheus": false, "metrics_collector": false, "alert_manager": false},
 			problems: []string{"prometheus: the metrics server does not answer"},
 		},
 		"only rules fail": {
-			metrics: &fakeMetrics{rules: func(context.Context) (map[string]metrics.RuleState, error) { return nil, errors.New("no") }},
+			metrics: &fakeMetrics{rules: func(context.Context) ([]metrics.EvaluatedRule, error) { return nil, errors.New("no") }},
 			code:    200, status: "degraded",
 			running:  map[string]bool{"prometheus": false, "metrics_collector": true, "alert_manager": false},
 			problems: []string{"prometheus: the metrics server does not answer"},
 		},
 		"collection stopped": {
 			after: 3*interval + time.Second, code: 200, status: "degraded",
-			running:  map[string]bool{"prometheus": true, "metrics_collector": false, "alert_manager": true},
+			running:  map[string]bool{"prometheus": true, "rules": true, "metrics_collector": false, "alert_manager": true},
 			problems: []string{"metrics_collector: no system metrics have arrived for 1m30s"},
 		},
 		"collection is late": {
 			after: 3 * interval, code: 200, status: "healthy",
-			running: map[string]bool{"prometheus": true, "metrics_collector": true, "alert_manager": true},
+			running: map[string]bool{"prometheus": true, "rules": true, "metrics_collector": true, "alert_manager": true},
 		},
 		"a start has as much time as a gap": {
 			metrics: &fakeMetrics{newest: func() (time.Time, error) { return time.Time{}, nil }},
 			after:   3 * interval, code: 200, status: "healthy",
-			running: map[string]bool{"prometheus": true, "metrics_collector": true, "alert_manager": true},
+			running: map[string]bool{"prometheus": true, "rules": true, "metrics_collector": true, "alert_manager": true},
 		},
 		"a start after a long pause": {
 			metrics: &fakeMetrics{newest: func() (time.Time, error) { return noon.Add(-24 * time.Hour), nil }},
 			code:    200, status: "healthy",
-			running: map[string]bool{"prometheus": true, "metrics_collector": true, "alert_manager": true},
+			running: map[string]bool{"prometheus": true, "rules": true, "metrics_collector": true, "alert_manager": true},
 		},
 		"a check fails": {
 			checks: []Check{{"configuration", false, broken}}, code: 200, status: "degraded",
-			running:  map[string]bool{"prometheus": true, "metrics_collector": true, "alert_manager": true, "configuration": false},
+			running:  map[string]bool{"prometheus": true, "rules": true, "metrics_collector": true, "alert_manager": true, "configuration": false},
 			problems: []string{"configuration: the disk is full"},
 		},
 		"no data can be kept": {
 			checks: []Check{{"storage", true, broken}, {"configuration", false, broken}, {"other", true, fine}}, code: 503, status: "unhealthy",
 			running: map[string]bool{
-				"prometheus": true, "metrics_collector": true, "alert_manager": true,
+				"prometheus": true, "rules": true, "metrics_collector": true, "alert_manager": true,
 				"storage": false, "configuration": false, "other": true,
 			},
 			problems: []string{"storage: the disk is full", "configuration: the disk is full"},
@@ -202,7 +202,7 @@ func TestCallersOfHealthShareOneLook(t *testing.T) {
 func TestCallerOfHealthWhoLeavesSpoilsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		release := make(chan struct{})
-		b := put(t, &fakeMetrics{rules: func(ctx context.Context) (map[string]metrics.RuleState, error) {
+		b := put(t, &fakeMetrics{rules: func(ctx context.Context) ([]metrics.EvaluatedRule, error) {
 			<-release
 			return nil, ctx.Err()
 		}}, nil)
@@ -225,7 +225,7 @@ func TestStatusWithoutComponents(t *testing.T) {
 		Data  []any `json:"data"`
 		Count int   `json:"count"`
 	}
-	if code := put(t, &fakeMetrics{}, nil).get("/status", &a); code != http.StatusOK || a.Data == nil || a.Count != 0 {
+	if code := put(t, &fakeMetrics{}, nil).get("/status", &a); code != http.StatusOK || len(a.Data) != 1 || a.Count != 1 {
 		t.Errorf("answered %d %+v", code, a)
 	}
 }

@@ -12,10 +12,8 @@ import (
 	"time"
 
 	"github.com/gorilla/mux"
-	"github.com/prometheus/common/model"
 
 	"llmwatch/bridge/alert"
-	"llmwatch/bridge/metrics"
 	"llmwatch/bridge/ruleset"
 )
 
@@ -26,89 +24,6 @@ type Rules interface {
 	Create(ctx context.Context, c ruleset.Change) (ruleset.Rule, error)
 	Put(ctx context.Context, c ruleset.Change) (rule ruleset.Rule, created bool, err error)
 	Delete(ctx context.Context, name string) (ruleset.Rule, error)
-}
-
-// ruleView is a rule as the API shows it.
-type ruleView struct {
-	Name        string            `json:"name"`
-	Description string            `json:"description"`
-	Severity    alert.Severity    `json:"severity"`
-	Expr        string            `json:"expr"`
-	For         string            `json:"for"`
-	Cooldown    *string           `json:"cooldown"`
-	Labels      map[string]string `json:"labels"`
-	Annotations map[string]string `json:"annotations"`
-	Enabled     bool              `json:"enabled"`
-	Default     bool              `json:"default"`
-	Overridden  bool              `json:"overridden"`
-	CreatedAt   metrics.Time      `json:"created_at"`
-	UpdatedAt   metrics.Time      `json:"updated_at"`
-	State       *ruleState        `json:"state"`
-}
-
-type ruleState struct {
-	Health         string       `json:"health"`
-	LastError      string       `json:"last_error"`
-	LastEvaluation metrics.Time `json:"last_evaluation"`
-	Firing         int          `json:"firing"`
-	Pending        int          `json:"pending"`
-}
-
-// viewRule shows a rule; states may be nil.
-func viewRule(r *ruleset.Rule, states map[string]metrics.RuleState) ruleView {
-	v := ruleView{
-		Name: r.Name, Description: r.Description, Severity: r.Severity, Expr: r.Expr,
-		For:    model.Duration(r.For).String(),
-		Labels: notNil(r.Labels), Annotations: notNil(r.Annotations),
-		Enabled: !r.Disabled, Default: r.Default, Overridden: r.Overridden,
-		CreatedAt: metrics.Time{Time: r.CreatedAt}, UpdatedAt: metrics.Time{Time: r.UpdatedAt},
-	}
-	if r.Cooldown > 0 {
-		cooldown := model.Duration(r.Cooldown).String()
-		v.Cooldown = &cooldown
-	}
-	switch state, known := states[r.Name]; {
-	case r.Broken != nil:
-		v.State = &ruleState{Health: "err", LastError: r.Broken.Error()}
-	case known && !r.Disabled:
-		v.State = &ruleState{state.Health, state.LastError, metrics.Time{Time: state.LastEvaluation}, state.Firing, state.Pending}
-	}
-
-	return v
-}
-
-// ruleStates asks the metrics server. Rules are shown without their state while
-// it does not answer.
-func (s *server) ruleStates(r *http.Request) map[string]metrics.RuleState {
-	states, err := s.Metrics.Rules(r.Context())
-	if err != nil {
-		s.Logger.DebugContext(r.Context(), "rules are shown without their state", "err", err)
-	}
-
-	return states
-}
-
-func (s *server) rules(w http.ResponseWriter, r *http.Request) error {
-	all, err := s.Rules.List(r.Context())
-	if err != nil {
-		return err
-	}
-	states := s.ruleStates(r)
-	views := make([]ruleView, len(all))
-	for i := range all {
-		views[i] = viewRule(&all[i], states)
-	}
-
-	return answerJSON(w, list{Success: true, Data: views, Count: len(views)})
-}
-
-func (s *server) rule(w http.ResponseWriter, r *http.Request) error {
-	rule, err := s.Rules.Get(r.Context(), mux.Vars(r)["name"])
-	if err != nil {
-		return explainRule(mux.Vars(r)["name"], err)
-	}
-
-	return s.answerRule(w, r, http.StatusOK, &rule)
 }
 
 func (s *server) createRule(w http.ResponseWriter, r *http.Request) error {
@@ -137,6 +52,9 @@ func (s *server) putRule(w http.ResponseWriter, r *http.Request) error {
 		return invalidParameter(fmt.Sprintf("name must be %q as in the path, or absent, got %q: a rule cannot be renamed", short(name), short(change.Name)))
 	}
 	change.Name = name
+	if err := s.refuseFileRule(r.Context(), name); err != nil {
+		return err
+	}
 	rule, created, err := s.Rules.Put(r.Context(), change)
 	if err != nil {
 		return explainRule(name, err)
@@ -151,6 +69,9 @@ func (s *server) putRule(w http.ResponseWriter, r *http.Request) error {
 
 func (s *server) deleteRule(w http.ResponseWriter, r *http.Request) error {
 	name := mux.Vars(r)["name"]
+	if err := s.refuseFileRule(r.Context(), name); err != nil {
+		return err
+	}
 	was, err := s.Rules.Delete(r.Context(), name)
 	if err != nil {
 		return explainRule(name, err)
@@ -167,7 +88,8 @@ func (s *server) deleteRule(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *server) answerRule(w http.ResponseWriter, r *http.Request, status int, rule *ruleset.Rule) error {
-	a, err := render(single{Success: true, Data: viewRule(rule, s.ruleStates(r))}, 0)
+	loaded := s.loadedRules(r.Context())
+	a, err := render(single{Success: true, Data: viewRule(rule, loaded.take(rule))}, 0)
 	if err != nil {
 		return err
 	}

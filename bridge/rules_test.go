@@ -83,10 +83,10 @@ type oneRule struct {
 
 func TestRuleOverREST(t *testing.T) {
 	b := put(t, &fakeMetrics{}, nil)
-	b.metrics.rules = func(context.Context) (map[string]metrics.RuleState, error) {
-		return map[string]metrics.RuleState{
-			"high_fine_tuning_failures": {Health: "ok", LastEvaluation: noon, Firing: 2, Pending: 1},
-			"cpu":                       {Health: "err", LastError: "many-to-many matching", LastEvaluation: noon},
+	b.metrics.rules = func(context.Context) ([]metrics.EvaluatedRule, error) {
+		return []metrics.EvaluatedRule{
+			{Name: "high_fine_tuning_failures", Group: "llmwatch-custom-high_fine_tuning_failures", File: "builtin:custom.yml", RuleState: metrics.RuleState{Health: "ok", LastEvaluation: noon, EvaluationTime: 5 * time.Millisecond, Firing: 2, Pending: 1}},
+			{Name: "cpu", Group: "d", File: "builtin:d.yml", RuleState: metrics.RuleState{Health: "err", LastError: "many-to-many matching", LastEvaluation: noon}},
 		}, nil
 	}
 	var created oneRule
@@ -100,7 +100,8 @@ func TestRuleOverREST(t *testing.T) {
 		"expr": "failed_jobs > 5", "for": "10m", "cooldown": "30m",
 		"labels": map[string]any{"team": "ml"}, "annotations": map[string]any{"summary": "Jobs fail"},
 		"enabled": true, "default": false, "overridden": false, "created_at": stamp, "updated_at": stamp,
-		"state": map[string]any{"health": "ok", "last_error": "", "last_evaluation": stamp, "firing": 2.0, "pending": 1.0},
+		"origin": "custom", "group": "llmwatch-custom-high_fine_tuning_failures", "file": "builtin:custom.yml",
+		"state": map[string]any{"health": "ok", "last_error": "", "last_evaluation": stamp, "evaluation_seconds": 0.005, "firing": 2.0, "pending": 1.0},
 	}
 	if diff := cmp.Diff(want, created.Data); diff != "" {
 		t.Errorf("POST (-want +got):\n%s", diff)
@@ -135,6 +136,7 @@ func TestRuleOverREST(t *testing.T) {
 			t.Errorf("DELETE %s answered %d", path, status)
 		}
 	}
+	b.metrics.rules = nil
 	if b.get("/rules", &all); all.Count != 1 || all.Data[0]["overridden"] != false {
 		t.Errorf("in the end there are %v", all)
 	}
@@ -192,7 +194,7 @@ func TestRulesThatAreNotTakenSayWhy(t *testing.T) {
 
 func TestRulesAreShownWithoutTheirStateWhileThereIsNone(t *testing.T) {
 	b := put(t, &fakeMetrics{}, nil)
-	b.metrics.rules = func(context.Context) (map[string]metrics.RuleState, error) { return nil, metrics.ErrUnavailable }
+	b.metrics.rules = func(context.Context) ([]metrics.EvaluatedRule, error) { return nil, metrics.ErrUnavailable }
 	var got oneRule
 	if status := b.get("/rules/cpu", &got); status != http.StatusOK || got.Data["state"] != nil {
 		t.Errorf("GET answered %d: %v", status, got.Data)

@@ -157,7 +157,7 @@ var exporterNames = []string{
 	"llm_job_queue_wait_seconds_bucket", "llm_jobs_finished_total", "llm_queue_depth",
 	// Prometheus, and llmwatch about itself.
 	"up",
-	"llmwatch_data_disk_available_bytes", "llmwatch_data_disk_size_bytes", "llmwatch_log_store_failing",
+	"llmwatch_data_disk_available_bytes", "llmwatch_data_disk_size_bytes", "llmwatch_log_store_failing", "llmwatch_rule_evaluation_failing",
 	"llmwatch_notification_attempts_total",
 }
 

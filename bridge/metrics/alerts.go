@@ -47,11 +47,17 @@ type AlertState struct {
 	Warnings []string
 }
 
-// EvaluatedRule is an alert rule as the server that evaluates it tells of it.
+// EvaluatedRule is a rule as the server that evaluates it tells of it.
 type EvaluatedRule struct {
 	File, Group, Name string
-	Query             string
-	Labels            map[string]string
+	// Recording says that the rule records a series and fires nothing.
+	Recording bool
+	// Query is the rule's expression as the server writes it, For how long it must
+	// hold.
+	Query       string
+	For         time.Duration
+	Labels      map[string]string
+	Annotations map[string]string
 	// Interval is the time between two evaluations.
 	Interval time.Duration
 	RuleState
@@ -65,9 +71,8 @@ func (c *Client) Alerts(ctx context.Context) (AlertState, error) {
 	if err != nil {
 		return AlertState{}, err
 	}
-	// No rules at all are an empty list. Without a list, nothing was said.
-	if result.Groups == nil {
-		return AlertState{}, fmt.Errorf("%w: its answer holds no list of rule groups", ErrUnavailable)
+	if err := checkAnswered(result); err != nil {
+		return AlertState{}, err
 	}
 	state := AlertState{Recorded: map[string][]string{}, Warnings: answer.warnings()}
 	for i := range result.Groups {
@@ -85,6 +90,16 @@ func (c *Client) Alerts(ctx context.Context) (AlertState, error) {
 	newestFirst(state.Pending)
 
 	return state, nil
+}
+
+// checkAnswered says whether an answer tells of rules. No rules at all are an empty list;
+// without a list, nothing was said.
+func checkAnswered(result promv1.RulesResult) error {
+	if result.Groups == nil {
+		return fmt.Errorf("%w: its answer holds no list of rule groups", ErrUnavailable)
+	}
+
+	return nil
 }
 
 // newestFirst sorts alerts by when they fired, and those that did so together by
@@ -106,80 +121,91 @@ func newestFirst(list []FiringAlert) {
 	}
 }
 
-// RuleState is what a metrics server says of the alert rules of one name.
+// RuleState is what a metrics server says of the evaluation of a rule.
 type RuleState struct {
 	// Health is ok, err, or unknown until the first evaluation.
 	Health string
 	// LastError says why the last evaluation failed; empty when it did not.
 	LastError      string
 	LastEvaluation time.Time
+	// EvaluationTime is how long the last evaluation took.
+	EvaluationTime time.Duration
 	Firing         int
 	Pending        int
 }
 
-// and is the state of several rules of one name: the worst health, and the oldest
-// evaluation.
-func (s RuleState) and(other RuleState) RuleState {
-	if s.Health == "" {
-		return other
-	}
-	worse := func(health string) int {
-		return slices.Index([]string{string(promv1.RuleHealthGood), string(promv1.RuleHealthUnknown), string(promv1.RuleHealthBad)}, health)
-	}
-	if worse(other.Health) > worse(s.Health) {
-		s.Health, s.LastError = other.Health, other.LastError
-	}
-	if other.LastEvaluation.Before(s.LastEvaluation) {
-		s.LastEvaluation = other.LastEvaluation
-	}
-	s.Firing, s.Pending = s.Firing+other.Firing, s.Pending+other.Pending
+// Fails reports whether the last evaluation failed.
+func (s *RuleState) Fails() bool { return s.Health == string(promv1.RuleHealthBad) }
 
-	return s
-}
-
-// Rules returns the state of the alert rules, by name.
-func (c *Client) Rules(ctx context.Context) (map[string]RuleState, error) {
+// Rules returns all rules, in the order in which the server has them. Rules may have
+// the same name, even in one group.
+func (c *Client) Rules(ctx context.Context) ([]EvaluatedRule, error) {
 	ctx, cancel := context.WithTimeout(ctx, minTimeout)
 	defer cancel()
 	result, err := c.api.Rules(ctx, nil)
 	if err != nil {
 		return nil, classify(err)
 	}
-	states := map[string]RuleState{}
-	for _, group := range result.Groups {
+	if err := checkAnswered(result); err != nil {
+		return nil, err
+	}
+	rules := []EvaluatedRule{}
+	for i := range result.Groups {
+		group := &result.Groups[i]
 		for _, rule := range group.Rules {
-			if alerting, ok := rule.(promv1.AlertingRule); ok {
-				states[alerting.Name] = states[alerting.Name].and(newRuleState(alerting))
+			switch rule := rule.(type) {
+			case promv1.AlertingRule:
+				rules = append(rules, newAlertingRule(group, rule))
+			case promv1.RecordingRule:
+				rules = append(rules, newRecordingRule(group, rule))
 			}
 		}
 	}
 
-	return states, nil
+	return rules, nil
 }
 
-func newRuleState(rule promv1.AlertingRule) RuleState {
-	s := RuleState{Health: string(promv1.RuleHealthUnknown), LastError: rule.LastError, LastEvaluation: rule.LastEvaluation}
-	if rule.Health == promv1.RuleHealthGood || rule.Health == promv1.RuleHealthBad {
-		s.Health = string(rule.Health)
+func newAlertingRule(group *promv1.RuleGroup, rule promv1.AlertingRule) EvaluatedRule {
+	r := EvaluatedRule{
+		File: group.File, Group: group.Name, Name: rule.Name, Query: rule.Query, For: seconds(rule.Duration),
+		Labels: stringMap(rule.Labels), Annotations: stringMap(rule.Annotations), Interval: seconds(group.Interval),
+		RuleState: newRuleState(rule.Health, rule.LastError, rule.LastEvaluation, rule.EvaluationTime),
 	}
 	for _, a := range rule.Alerts {
 		switch a.State {
 		case promv1.AlertStateFiring:
-			s.Firing++
+			r.Firing++
 		case promv1.AlertStatePending:
-			s.Pending++
+			r.Pending++
 		case promv1.AlertStateInactive:
 		}
+	}
+
+	return r
+}
+
+func newRecordingRule(group *promv1.RuleGroup, rule promv1.RecordingRule) EvaluatedRule {
+	return EvaluatedRule{
+		File: group.File, Group: group.Name, Name: rule.Name, Recording: true, Query: rule.Query,
+		Labels: stringMap(rule.Labels), Annotations: map[string]string{}, Interval: seconds(group.Interval),
+		RuleState: newRuleState(rule.Health, rule.LastError, rule.LastEvaluation, rule.EvaluationTime),
+	}
+}
+
+func newRuleState(health promv1.RuleHealth, lastError string, at time.Time, took float64) RuleState {
+	s := RuleState{Health: string(promv1.RuleHealthUnknown), LastError: lastError, LastEvaluation: at, EvaluationTime: seconds(took)}
+	if health == promv1.RuleHealthGood || health == promv1.RuleHealthBad {
+		s.Health = string(health)
 	}
 
 	return s
 }
 
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
 func (s *AlertState) add(group *promv1.RuleGroup, rule promv1.AlertingRule) {
-	from := &EvaluatedRule{
-		File: group.File, Group: group.Name, Name: rule.Name, Query: rule.Query, Labels: stringMap(rule.Labels),
-		Interval: time.Duration(group.Interval * float64(time.Second)), RuleState: newRuleState(rule),
-	}
+	evaluated := newAlertingRule(group, rule)
+	from := &evaluated
 	s.Rules = append(s.Rules, *from)
 	for _, a := range rule.Alerts {
 		switch a.State {
@@ -209,7 +235,7 @@ func newFiring(from *EvaluatedRule, rule promv1.AlertingRule, a *promv1.Alert) F
 		Query:       rule.Query,
 		Rule:        from,
 		Since:       a.ActiveAt,
-		Fired:       a.ActiveAt.Add(time.Duration(rule.Duration * float64(time.Second))),
+		Fired:       a.ActiveAt.Add(seconds(rule.Duration)),
 		Value:       value,
 	}
 }

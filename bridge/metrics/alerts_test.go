@@ -150,6 +150,9 @@ func TestAlertsFailInsteadOfAnsweringNone(t *testing.T) {
 		if got, err := c.Alerts(t.Context()); err == nil || got.Rules != nil || got.Firing != nil {
 			t.Errorf("%s is taken for %+v (%v)", name, got, err)
 		}
+		if got, err := c.Rules(t.Context()); err == nil {
+			t.Errorf("%s is taken for the rules %+v", name, got)
+		}
 	}
 	c, _ := ask(t, time.Minute, always(http.StatusOK, `{"status":"success","data":{"groups":[]}}`))
 	if _, err := c.Alerts(t.Context()); err != nil {
@@ -185,9 +188,9 @@ func TestAlertsOfEqualRulesDifferByTheirRulesLabels(t *testing.T) {
 			t.Errorf("labels (-want +got):\n%s", diff)
 		}
 	}
-	states, err := c.Rules(t.Context())
-	if err != nil || states["down"].Firing != 2 {
-		t.Errorf("the rule has the state %+v (%v), want 2 that fire", states["down"], err)
+	rules, err := c.Rules(t.Context())
+	if err != nil || len(rules) != 2 || rules[0].Firing != 1 || rules[1].Firing != 1 {
+		t.Errorf("the rules are %+v (%v), want two with one alert each", rules, err)
 	}
 }
 
@@ -256,4 +259,37 @@ func TestExternalLabelsAreNotLostInAFailure(t *testing.T) {
 			t.Errorf("a caller who has left is told %v (%v)", got, err)
 		}
 	})
+}
+
+func TestRulesOfOneNameAreSeveral(t *testing.T) {
+	rule := func(kind, name, labels, health, last string) string {
+		return fmt.Sprintf(`{"type":%q,"name":%q,"query":"up","duration":60,"labels":%s,"annotations":{"summary":"s"},"health":%q,"lastError":%q,"evaluationTime":0.25,"alerts":[]}`,
+			kind, name, labels, health, last)
+	}
+	groups := `{"name":"a","file":"/a.yml","interval":60,"rules":[` +
+		rule("alerting", "burn", `{"long":"1h"}`, "ok", "") + "," + rule("alerting", "burn", `{"long":"1d"}`, "err", "many-to-many") + `]},` +
+		`{"name":"b","file":"/b.yml","interval":60,"rules":[` + rule("alerting", "burn", `{}`, "strange", "") + "," + rule("recording", "r", `{}`, "err", "no") + `]}`
+	c, _ := ask(t, time.Minute, overviewServer(nil, groups))
+	got, err := c.Rules(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	alerting := EvaluatedRule{
+		Name: "burn", Group: "a", File: "/a.yml", Query: "up", For: time.Minute, Annotations: map[string]string{"summary": "s"},
+		Labels: map[string]string{"long": "1h"}, Interval: time.Minute,
+		RuleState: RuleState{Health: "ok", EvaluationTime: 250 * time.Millisecond},
+	}
+	day, other := alerting, alerting
+	day.Labels, day.Health, day.LastError = map[string]string{"long": "1d"}, "err", "many-to-many"
+	other.Group, other.File, other.Labels, other.Health = "b", "/b.yml", map[string]string{}, "unknown"
+	recording := EvaluatedRule{
+		Name: "r", Recording: true, Group: "b", File: "/b.yml", Query: "up", Labels: map[string]string{}, Annotations: map[string]string{},
+		Interval: time.Minute, RuleState: RuleState{Health: "err", LastError: "no", EvaluationTime: 250 * time.Millisecond},
+	}
+	if diff := cmp.Diff([]EvaluatedRule{alerting, day, other, recording}, got); diff != "" {
+		t.Errorf("rules (-want +got):\n%s", diff)
+	}
+	if got[0].Fails() || !got[1].Fails() || !got[3].Fails() {
+		t.Error("those with the health err fail, and no others")
+	}
 }

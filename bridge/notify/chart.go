@@ -175,7 +175,7 @@ func (c *canvas) frame(title string, end time.Time) {
 func (c *canvas) fit(text string, x, y, width int, style charts.FontStyle) {
 	for runes := []rune(text); len(runes) > 0 && c.MeasureText(text, 0, style).Width() > width; {
 		runes = runes[:len(runes)-1]
-		text = string(runes) + ellipsis
+		text = string(runes) + "…"
 	}
 	c.Text(text, x, y, 0, style)
 }

@@ -75,7 +75,7 @@ func TestNumber(t *testing.T) {
 func FuzzLines(f *testing.F) {
 	f.Add("a\r\nb\x00\u202e\xff…", 5)
 	f.Fuzz(func(t *testing.T, s string, most int) {
-		most = max(len(ellipsis), most%5000)
+		most = max(len("…"), most%5000)
 		for name, got := range map[string]string{"Line": Line(s, most), "Lines": Lines(s, most)} {
 			if len(got) > most || !utf8.ValidString(got) || strings.ContainsAny(got, "\r\x00\u202e\u2028") {
 				t.Errorf("%s(%q, %d): got %q", name, s, most, got)

@@ -101,6 +101,19 @@ func (f *fileRule) read() (alert.Rule, error) {
 	return r, nil
 }
 
+// FromFile is a rule that a metrics server loaded from a file of somebody else. A
+// cooldown that cannot be read is none.
+func FromFile(name, expr string, holds time.Duration, labels, annotations map[string]string) alert.Rule {
+	f := fileRule{Alert: name, Expr: expr, Labels: labels, Annotations: annotations}
+	r, err := f.read()
+	if err != nil {
+		r.Cooldown = 0
+	}
+	r.For = holds
+
+	return r
+}
+
 // duration reads a duration that may be absent.
 func duration(text string) (time.Duration, error) {
 	if text == "" {

@@ -21,6 +21,8 @@ type Rule struct {
 	// Default says that it came with llmwatch, Overridden that it is not as it
 	// came.
 	Default, Overridden bool
+	// Group is the group of the rule files that holds it while it is enabled.
+	Group string
 	// Broken says why it cannot be loaded although it is stored; nil if it can.
 	Broken error
 }

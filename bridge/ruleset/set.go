@@ -55,7 +55,8 @@ type Set struct {
 	cfg      Config
 	files    map[string]ruleFile
 	defaults map[string]alert.Rule
-	changing sync.Mutex // Held while rules change: a load must fit what is stored.
+	groups   map[string]string // Of the default rules, by name.
+	changing sync.Mutex        // Held while rules change: a load must fit what is stored.
 }
 
 // New returns the rules of a store and the default ones. Nothing is loaded yet.
@@ -67,7 +68,7 @@ func New(cfg Config) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Set{cfg: cfg, files: files, defaults: map[string]alert.Rule{}}
+	s := &Set{cfg: cfg, files: files, defaults: map[string]alert.Rule{}, groups: map[string]string{}}
 	for _, file := range files {
 		for _, group := range file.Groups {
 			for _, f := range group.Rules {
@@ -77,6 +78,7 @@ func New(cfg Config) (*Set, error) {
 				if s.defaults[f.Alert], err = f.read(); err != nil {
 					return nil, fmt.Errorf("reading the default rules: %w", err)
 				}
+				s.groups[f.Alert] = group.Name
 			}
 		}
 	}
@@ -92,7 +94,7 @@ func (s *Set) List(ctx context.Context) ([]Rule, error) {
 	}
 	all := map[string]Rule{}
 	for name, r := range s.defaults {
-		all[name] = Rule{Rule: r, Default: true}
+		all[name] = Rule{Rule: r, Default: true, Group: s.groups[name]}
 	}
 	for i := range stored {
 		all[stored[i].Name] = s.view(&stored[i])
@@ -108,7 +110,7 @@ func (s *Set) Get(ctx context.Context, name string) (Rule, error) {
 		return s.view(&stored), nil
 	}
 	if r, ok := s.defaults[name]; ok && errors.Is(err, alert.ErrNotFound) {
-		return Rule{Rule: r, Default: true}, nil
+		return Rule{Rule: r, Default: true, Group: s.groups[name]}, nil
 	}
 
 	return Rule{}, err
@@ -117,9 +119,12 @@ func (s *Set) Get(ctx context.Context, name string) (Rule, error) {
 // view says what a stored rule is.
 func (s *Set) view(r *alert.Rule) Rule {
 	_, isDefault := s.defaults[r.Name]
-	v := Rule{Rule: *r, Default: isDefault, Overridden: isDefault}
+	v := Rule{Rule: *r, Default: isDefault, Overridden: isDefault, Group: customGroupPrefix + r.Name}
 	if !r.Disabled {
 		_, _, v.Broken = s.file(r)
+	}
+	if v.Broken != nil && isDefault {
+		v.Group = s.groups[r.Name] // The default one is in force meanwhile.
 	}
 
 	return v
@@ -215,7 +220,7 @@ func (s *Set) reset(ctx context.Context, old Rule) (Rule, error) {
 		}
 	}
 
-	return Rule{Rule: s.defaults[old.Name], Default: true}, nil
+	return Rule{Rule: s.defaults[old.Name], Default: true, Group: s.groups[old.Name]}, nil
 }
 
 func (s *Set) forget(ctx context.Context, name string) error {

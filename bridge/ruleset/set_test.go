@@ -139,11 +139,11 @@ func TestDefaultRules(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []Rule{
-		{Default: true, Rule: alert.Rule{
+		{Default: true, Group: "default", Rule: alert.Rule{
 			Name: "first", Description: "It is {{ $value }}", Severity: alert.High, Expr: "a:b > 80", For: 5 * time.Minute, Cooldown: 30 * time.Minute,
 			Labels: map[string]string{"team": "core"}, Annotations: map[string]string{"summary": "First"},
 		}},
-		{Default: true, Rule: alert.Rule{Name: "second", Severity: alert.Low, Expr: "c > 1", Labels: map[string]string{}}},
+		{Default: true, Group: "default", Rule: alert.Rule{Name: "second", Severity: alert.Low, Expr: "c > 1", Labels: map[string]string{}}},
 	}
 	if diff := gocmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

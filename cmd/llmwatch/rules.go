@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"text/tabwriter"
+
+	"llmwatch/bridge/alert"
 )
 
 type rulesCmd struct {
@@ -34,6 +36,9 @@ type shownRule struct {
 	Enabled     bool              `json:"enabled"`
 	Default     bool              `json:"default"`
 	Overridden  bool              `json:"overridden"`
+	Origin      string            `json:"origin"`
+	Group       string            `json:"group"`
+	File        string            `json:"file"`
 	State       *struct {
 		Health    string `json:"health"`
 		LastError string `json:"last_error"`
@@ -42,6 +47,15 @@ type shownRule struct {
 	} `json:"state"`
 }
 
+// ruleFails is the health of a rule that cannot be evaluated.
+const ruleFails = "err"
+
+// maxShown bounds a name in a table, in bytes.
+const maxShown = 100
+
+// maxRuleText bounds a text of one rule: the API takes 16 KiB.
+const maxRuleText = 16 << 10
+
 // state says in a word how the rule is doing.
 func (r *shownRule) state() string {
 	switch {
@@ -49,7 +63,7 @@ func (r *shownRule) state() string {
 		return "disabled"
 	case r.State == nil:
 		return "-"
-	case r.State.Health == "err":
+	case r.State.Health == ruleFails:
 		return "broken"
 	case r.State.Firing > 0:
 		return fmt.Sprintf("firing (%d)", r.State.Firing)
@@ -60,14 +74,15 @@ func (r *shownRule) state() string {
 	}
 }
 
+// origin says where the rule comes from.
 func (r *shownRule) origin() string {
 	switch {
 	case r.Overridden:
 		return "overridden"
-	case r.Default:
-		return "default"
+	case r.Origin == "file":
+		return "file (" + alert.PlainText(r.Group, maxShown) + ")"
 	default:
-		return "custom"
+		return r.Origin
 	}
 }
 
@@ -83,7 +98,9 @@ func (rulesListCmd) Help() string {
 // Run prints a table.
 func (c *rulesListCmd) Run(ctx context.Context, out output) error {
 	var answer struct {
-		Data []shownRule `json:"data"`
+		Data      []shownRule `json:"data"`
+		Recording []shownRule `json:"recording"`
+		Warnings  []string    `json:"warnings"`
 	}
 	if printed, err := c.call(ctx, out, http.MethodGet, "/rules", nil, &answer); printed || err != nil {
 		return err
@@ -92,10 +109,22 @@ func (c *rulesListCmd) Run(ctx context.Context, out output) error {
 	fmt.Fprintln(w, "NAME\tSEVERITY\tFOR\tORIGIN\tSTATE")
 	for i := range answer.Data {
 		r := &answer.Data[i]
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", r.Name, r.Severity, r.For, r.origin(), r.state())
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", alert.PlainText(r.Name, maxShown), r.Severity, r.For, r.origin(), r.state())
+	}
+	// Recording rules are listed only where they fail.
+	for i := range answer.Recording {
+		if r := &answer.Recording[i]; r.State != nil && r.State.Health == ruleFails {
+			fmt.Fprintf(w, "%s\t-\t-\trecording (%s)\tbroken\n", alert.PlainText(r.Name, maxShown), alert.PlainText(r.Group, maxShown))
+		}
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, warning := range answer.Warnings {
+		fmt.Fprintln(out.stderr, "llmwatch: "+warning)
 	}
 
-	return w.Flush()
+	return nil
 }
 
 type rulesGetCmd struct {
@@ -138,9 +167,11 @@ func (f *clientFlags) askRule(ctx context.Context, out output, method, path stri
 		{"cooldown", cooldown},
 		{"description", r.Description},
 		{"origin", r.origin()},
+		{"group", r.Group},
+		{"file", r.File},
 		{"state", r.state()},
 	} {
-		fmt.Fprintf(w, "%s:\t%s\n", line[0], line[1])
+		fmt.Fprintf(w, "%s:\t%s\n", line[0], alert.PlainText(line[1], maxRuleText))
 	}
 	for _, set := range []struct {
 		name  string
@@ -155,7 +186,7 @@ func (f *clientFlags) askRule(ctx context.Context, out output, method, path stri
 		}
 	}
 	if r.State != nil && r.State.LastError != "" {
-		fmt.Fprintf(w, "error:\t%s\n", r.State.LastError)
+		fmt.Fprintf(w, "error:\t%s\n", alert.PlainText(r.State.LastError, maxRuleText))
 	}
 
 	return w.Flush()

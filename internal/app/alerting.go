@@ -49,7 +49,7 @@ func (a *App) openStore(cfg *Config) (*sqlite.Store, error) {
 // startAlerting begins to watch and to tell.
 func (a *App) startAlerting(cfg *Config, store *sqlite.Store, routing alert.Routing, client *metrics.Client, logs *logs, registry *prometheus.Registry) *alerting {
 	settled := newDeliveries(registry)
-	registry.MustRegister(&alertCollector{store: store, logger: a.logger}, newDiskCollector(cfg))
+	registry.MustRegister(&alertCollector{store: store, logger: a.logger}, &ruleCollector{rules: client.Rules, logger: a.logger}, newDiskCollector(cfg))
 	al := &alerting{store: store, started: time.Now()}
 	al.manager = alert.NewManager(alert.Config{
 		Store:     store,

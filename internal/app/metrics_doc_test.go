@@ -49,7 +49,7 @@ func TestDocumentedMetrics(t *testing.T) {
 	}
 	newDeliveries(out.registry)
 	newBeats(out.registry)
-	out.registry.MustRegister(&alertCollector{}, &diskCollector{}, newReloader(cfg, silent), cfg.newGate())
+	out.registry.MustRegister(&alertCollector{}, &ruleCollector{}, &diskCollector{}, newReloader(cfg, silent), cfg.newGate())
 	newAccess(false, silent, out.registry)
 
 	want := metricsTable(t, out.registry)

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { launch, open, rows, type Server, serve } from "./harness";
+import { launch, open, output, rows, type Server, serve } from "./harness";
 
 let server: Server;
 let browser: Browser;
@@ -18,7 +18,19 @@ const dir = mkdtempSync(join(tmpdir(), "llmwatch-web-"));
 beforeAll(async () => {
   const expr = "llmwatch:memory_percent > 0.25";
   const rule = { alert: "from_a_file", expr, labels: { severity: "low" } };
-  writeFileSync(join(dir, "rules.yml"), JSON.stringify({ groups: [{ name: "own", rules: [rule] }] }));
+  const twice = "sum by (cpu) (node_cpu_seconds_total) * on() node_cpu_seconds_total > 0";
+  const odd = [
+    { alert: "ManyToMany", expr: twice, labels: { severity: "critical" } },
+    { alert: "ManyToMany", expr: "vector(0) > 1", labels: { severity: "warning", long: "1d" } },
+    { alert: "Ünïcode名前 \u202eevil", expr: "vector(0) > 1", labels: { severity: "P1" } },
+    { alert: `long_${"x".repeat(300)}`, expr: "vector(0) > 1" },
+    { record: "twice:over", expr: twice },
+  ];
+  const groups = [
+    { name: "own", rules: [rule] },
+    { name: "odd", interval: "1s", rules: odd },
+  ];
+  writeFileSync(join(dir, "rules.yml"), JSON.stringify({ groups }));
   writeFileSync(join(dir, "prometheus.yml"), JSON.stringify({ rule_files: [join(dir, "rules.yml")] }));
   server = await serve(["--prometheus-config", join(dir, "prometheus.yml")]);
   browser = await launch();
@@ -73,6 +85,34 @@ it("a default rule is switched off and on", async () => {
   expect(await enabled()).toBe(true);
   await context.close();
 });
+
+it("rules of rule files are shown, are read-only, and are named where they fail", async () => {
+  const { page, context, problems } = await open(browser);
+  for (const [width, height] of [
+    [390, 844],
+    [1440, 900],
+  ] as const) {
+    await page.setViewportSize({ width, height });
+    await page.goto(`${server.url}/alerts/rules`);
+    const troubles = page.locator(".troubles");
+    await troubles.getByText("1 alert rule cannot be evaluated: ManyToMany").waitFor();
+    await troubles.getByText("The recording rule twice:over of group odd cannot be evaluated").waitFor();
+    const failing = page.locator(".rules li", { hasText: "node_cpu_seconds_total" });
+    await failing.getByText("Fails").waitFor();
+    await failing.getByText("group odd of").waitFor();
+    expect(await failing.getByRole("button").count()).toBe(0);
+    expect(await page.getByRole("heading", { name: "ManyToMany", exact: true }).count()).toBe(2);
+    await page.getByRole("heading", { name: "Ünïcode名前 evil", exact: true }).waitFor();
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
+    await page.screenshot({ path: join(output, `rules-${width}.png`) });
+    await page.goto(`${server.url}/status`);
+    await page.getByText("rules: 2 rules cannot be evaluated: ManyToMany (group odd)").waitFor();
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(width);
+    await page.screenshot({ path: join(output, `status-rules-${width}.png`), fullPage: true });
+  }
+  expect(problems).toEqual([]);
+  await context.close();
+}, 60_000);
 
 it("an alert of a rule file has its chart, and charts name the alerts that fired", async () => {
   const { page, context, problems } = await open(browser);

@@ -176,10 +176,3 @@ export async function query(
   const answer = (await ask(url, { signal })) as { data?: { result?: PromSeries[] } };
   return answer?.data?.result ?? [];
 }
-
-/** The expression of an alerting rule that the engine evaluates; null where it has none of that name. */
-export async function evaluatedRule(name: string, signal?: AbortSignal): Promise<string | null> {
-  const url = withQuery(promql("/rules"), { type: "alert", "rule_name[]": name });
-  const answer = (await ask(url, { signal })) as { data?: { groups?: { rules?: { query?: string }[] }[] } };
-  return answer?.data?.groups?.flatMap((g) => g.rules ?? [])[0]?.query ?? null;
-}

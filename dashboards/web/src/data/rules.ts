@@ -1,8 +1,9 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { evaluatedRule, get, type Schemas, send } from "./api";
-import { usePromServed, useRefetch } from "./queries";
+import { get, type Schemas, send } from "./api";
+import { useRefetch } from "./queries";
 
 export type Rule = Schemas["Rule"];
+export type Recording = Schemas["RecordingRule"];
 export type RuleFields = Schemas["RuleFields"];
 
 const key = ["alerts", "rules"];
@@ -15,27 +16,26 @@ export function useRules() {
   });
 }
 
-/** The rule of that name, if one is kept here: an alert may come from elsewhere. */
-function useRule(name: string) {
-  const { data, isPending } = useRules();
-  return { rule: data?.data.find((r) => r.name === name), isPending };
+type Labels = Readonly<Record<string, string>>;
+
+/** The rule that an alert is of: one of its name, whose labels it has where several have the name. */
+export function ruleOf<R extends { name: string; labels: Labels }>(
+  rules: readonly R[],
+  alert: { name: string; metadata: { labels: Labels } },
+): R | undefined {
+  const named = rules.filter((r) => r.name === alert.name);
+  const has = (r: R) => Object.entries(r.labels).every(([k, v]) => alert.metadata.labels[k] === v);
+  return named.find(has) ?? named[0];
 }
 
 /**
- * What the rule of that name asks, be it kept here or in a rule file that only the engine knows; null where there is
- * no such rule, because the alert comes from elsewhere, and undefined until that is known.
+ * What the rule of an alert asks; null where there is no such rule, because the alert comes from elsewhere, and
+ * undefined until that is known.
  */
-export function useExpression(name: string): string | null | undefined {
-  const { rule, isPending } = useRule(name);
-  const { served } = usePromServed();
-  const { data, isError } = useQuery({
-    queryKey: ["engine", "rule", name],
-    queryFn: ({ signal }) => evaluatedRule(name, signal),
-    enabled: !isPending && !rule && served === true,
-    staleTime: Number.POSITIVE_INFINITY,
-  });
-  if (rule) return rule.expr;
-  return served === false || isError ? null : data;
+export function useExpression(alert: Schemas["Alert"]): string | null | undefined {
+  const { data, isPending } = useRules();
+  if (isPending) return undefined;
+  return ruleOf(data?.data ?? [], alert)?.expr ?? null;
 }
 
 /** Adds a rule, or replaces the one that has the name. */

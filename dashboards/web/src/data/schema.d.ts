@@ -305,7 +305,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The alert rules, default and custom ones, by name */
+        /**
+         * The alert rules, by name
+         * @description Default and custom rules, and the alert rules of the metrics server's other rule files, which are changed there. Names may be there several times, in several groups or with other labels in one.
+         */
         get: operations["getRules"];
         put?: never;
         /**
@@ -328,11 +331,14 @@ export interface paths {
             };
             cookie?: never;
         };
-        /** One rule */
+        /**
+         * One rule
+         * @description Of several with that name a default or custom one, or else the first.
+         */
         get: operations["getRule"];
         /**
          * Change a rule, override a default one, or add a custom one
-         * @description Fields that are left out stay as they are, so `{"enabled": false}` disables a rule and `{"enabled": true}` enables it again. A default rule that is changed is overridden until it is deleted.
+         * @description Fields that are left out stay as they are, so `{"enabled": false}` disables a rule and `{"enabled": true}` enables it again. A default rule that is changed is overridden until it is deleted. A rule of a rule file that llmwatch did not write is answered with 409.
          */
         put: operations["putRule"];
         post?: never;
@@ -1146,24 +1152,47 @@ export interface components {
             default: boolean;
             /** @description A default rule that is not as it came. */
             overridden: boolean;
+            /**
+             * @description Where it comes from: with llmwatch, from somebody who added it over REST, or from a rule file of the metrics server, which is read-only here.
+             * @enum {string}
+             */
+            origin: "default" | "custom" | "file";
+            /** @description The rule group that holds it. */
+            group: string;
+            /** @description The rule file, as the metrics server names it; empty where it does not. */
+            file: string;
             /** @description Null for a default rule as it came. */
             created_at: components["schemas"]["NullableTimestamp"];
             /** @description Null for a default rule as it came. */
             updated_at: components["schemas"]["NullableTimestamp"];
-            /** @description What the metrics server says of the rule; null where it says nothing, as of a disabled one. */
-            state: {
-                /**
-                 * @description Unknown until the first evaluation.
-                 * @enum {string}
-                 */
-                health: "ok" | "err" | "unknown";
-                /** @description Empty where there was none. */
-                last_error: string;
-                last_evaluation: components["schemas"]["NullableTimestamp"];
-                firing: components["schemas"]["Count"];
-                pending: components["schemas"]["Count"];
-            } | null;
+            state: components["schemas"]["RuleState"];
         };
+        RecordingRule: {
+            /** @description The series that it records. */
+            name: string;
+            expr: string;
+            labels: {
+                [key: string]: string;
+            };
+            group: string;
+            file: string;
+            state: components["schemas"]["RuleState"];
+        };
+        /** @description What the metrics server says of the rule; null where it says nothing, as of a disabled one. */
+        RuleState: {
+            /**
+             * @description Err where the last evaluation failed, unknown until the first one.
+             * @enum {string}
+             */
+            health: "ok" | "err" | "unknown";
+            /** @description Why the last evaluation failed; empty where it did not. */
+            last_error: string;
+            last_evaluation: components["schemas"]["NullableTimestamp"];
+            /** @description How long the last evaluation took. */
+            evaluation_seconds: number;
+            firing: components["schemas"]["Count"];
+            pending: components["schemas"]["Count"];
+        } | null;
     };
     responses: {
         /** @description The request failed; the code says how. With authentication on, 401 (unauthenticated) is for callers without credentials or with wrong ones, 403 (forbidden) for those whose role lacks the permission and for changes of a session without its CSRF token, 429 for too many wrong credentials. */
@@ -1771,6 +1800,10 @@ export interface operations {
                         success: components["schemas"]["True"];
                         data: components["schemas"]["Rule"][];
                         count: components["schemas"]["Count"];
+                        /** @description The rules that record a series. */
+                        recording: components["schemas"]["RecordingRule"][];
+                        /** @description What is missing, in words; empty where nothing is. */
+                        warnings: string[];
                     };
                 };
             };
@@ -1805,7 +1838,10 @@ export interface operations {
     };
     getRule: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description The group of the rule, where several have the name. */
+                group?: string;
+            };
             header?: never;
             path: {
                 name: string;

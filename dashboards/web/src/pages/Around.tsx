@@ -36,7 +36,7 @@ interface Time {
 }
 
 function Measured({ alert, from, to }: { alert: Alert } & Time) {
-  const expr = useExpression(alert.name);
+  const expr = useExpression(alert);
   const { served } = usePromServed();
   const marks = useMemo(() => marksOf([alert], alert.name, to), [alert, to]);
   return (
