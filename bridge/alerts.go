@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -24,6 +25,7 @@ type Alerts interface {
 	Observer
 	Acknowledge(ctx context.Context, id, by, comment string, lasts time.Duration) (alert.Alert, error)
 	Test(ctx context.Context, channel string) (alert.Result, error)
+	Channels() map[string]alert.ChannelState
 	Subscribe() (changes <-chan *alert.Alert, cancel func())
 }
 
@@ -328,25 +330,56 @@ func (s *server) notifyTest(w http.ResponseWriter, r *http.Request) error {
 	if ask.Channel != "" {
 		channels = []string{ask.Channel}
 	}
-	type tested struct {
-		Channel  string `json:"channel"`
-		Accepted bool   `json:"accepted"`
-		Answer   string `json:"answer"`
-	}
-	results := []tested{}
-	for _, channel := range channels {
-		result, err := s.Alerts.Test(r.Context(), channel)
-		if errors.Is(err, alert.ErrNotFound) {
-			return s.noSuchChannel(channel)
-		}
-		one := tested{Channel: channel, Accepted: err == nil, Answer: result.Text}
-		if err != nil {
-			one.Answer = strings.TrimPrefix(result.Text+"; "+err.Error(), "; ")
-		}
-		results = append(results, one)
+	results, err := s.testChannels(r.Context(), channels)
+	if err != nil {
+		return err
 	}
 
 	return answerJSON(w, list{Success: true, Data: results, Count: len(results)})
+}
+
+// testedView is a channel that was tested.
+type testedView struct {
+	Channel  string `json:"channel"`
+	Accepted bool   `json:"accepted"`
+	Answer   string `json:"answer"`
+	// HeldUntil is until when nothing was to be tried on the channel before the
+	// test, and Pending how many notifications waited.
+	HeldUntil metrics.Time `json:"held_until"`
+	Pending   int          `json:"pending"`
+}
+
+// testChannels tests all at once: none waits for another that hangs.
+func (s *server) testChannels(ctx context.Context, channels []string) ([]testedView, error) {
+	backlog, err := s.AlertStore.Backlog(ctx)
+	if err != nil {
+		return nil, err
+	}
+	states := s.Alerts.Channels()
+	for _, channel := range channels {
+		if _, ok := states[channel]; !ok {
+			return nil, s.noSuchChannel(channel)
+		}
+	}
+	results := make([]testedView, len(channels))
+	var running sync.WaitGroup
+	for i, channel := range channels {
+		one := &results[i]
+		*one = testedView{Channel: channel, HeldUntil: metrics.Time{Time: states[channel].HeldUntil}, Pending: backlog[channel]}
+		if !one.HeldUntil.After(s.Now()) {
+			one.HeldUntil = metrics.Time{}
+		}
+		running.Go(func() {
+			result, err := s.Alerts.Test(ctx, channel)
+			one.Accepted, one.Answer = err == nil, result.Text
+			if err != nil && result.Text != err.Error() {
+				one.Answer = strings.TrimPrefix(result.Text+"; "+err.Error(), "; ")
+			}
+		})
+	}
+	running.Wait()
+
+	return results, nil
 }
 
 func (s *server) noSuchChannel(name string) error {

@@ -38,7 +38,7 @@ func TestManagerTellsHowItWentOnEachChannel(t *testing.T) {
 		observe(t, m, poll("a"))
 		elapse(time.Second + time.Millisecond) // Two attempts.
 		failed := start.Add(time.Second)
-		expectChannels(t, "failing", m, map[string]ChannelState{"mail": {LastFailed: failed, LastError: "server is busy"}, "idle": {}})
+		expectChannels(t, "failing", m, map[string]ChannelState{"mail": {LastFailed: failed, LastError: "server is busy", FailingSince: start, Failures: 2}, "idle": {}})
 
 		answer(nil)
 		elapse(2 * time.Second) // The third attempt comes 3 s after the first.
@@ -56,6 +56,7 @@ func TestManagerTellsHowItWentOnEachChannel(t *testing.T) {
 			t.Errorf("the test says %v", err)
 		}
 		want.LastFailed, want.LastError = stamp(time.Now()), "no such user"
+		want.FailingSince, want.Failures = want.LastFailed, 1
 		expectChannels(t, "tested", m, map[string]ChannelState{"mail": want, "idle": {}})
 
 		m.Reroute(Routing{Notifiers: map[string]Notifier{"idle": &receiver{}}})

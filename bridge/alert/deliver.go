@@ -11,10 +11,19 @@ const (
 	giveUpAfter = 24 * time.Hour
 	firstRetry  = time.Second
 	lastRetry   = 5 * time.Minute
-	// attemptTimeout bounds one attempt; stopTimeout what remains of it when
-	// the program is asked to stop.
-	attemptTimeout = 30 * time.Second
+	// urgentRetry is lastRetry for what tells that a critical alert fires.
+	urgentRetry = time.Minute
+	// partialRetry is how long recipients that did not accept what others did
+	// are left alone at first: greylisting takes minutes.
+	partialRetry = 30 * time.Second
+	// maxWait is the longest time between two attempts.
+	maxWait = time.Hour
+	// attemptTimeout bounds one attempt beyond the timeout of its channel, in case
+	// that one fails to; stopTimeout what remains of an attempt when the program is
+	// asked to stop.
+	attemptTimeout = 6 * time.Minute
 	stopTimeout    = 3 * time.Second
+	extraTimeout   = 5 * time.Second
 	// storeRetry is how long a worker waits after the store failed.
 	storeRetry = 5 * time.Second
 	// giveUpBatch bounds the notifications given up in one transaction.
@@ -76,21 +85,22 @@ func (m *Manager) startWorker(ctx context.Context, channel string) worker {
 // work delivers what is due on one channel, one after the other.
 func (m *Manager) work(ctx context.Context, channel string) {
 	for ctx.Err() == nil {
-		committed := m.committed.wait()
+		committed, released := m.committed.wait(), m.channels.released.wait()
 		next, err := m.deliverNext(ctx, channel)
 		if err != nil && ctx.Err() == nil {
 			m.conf.Logger.ErrorContext(ctx, "the outbox could not be read", "channel", channel, "error", err)
 			next = pause{until: time.Now().Add(storeRetry), strict: true}
 		}
 		if next.strict {
-			committed = nil
+			committed = released
 		}
 		next.sleep(ctx, committed)
 	}
 }
 
 // pause is what a worker waits for: a time, in the past for none and zero for
-// ever, and new notifications unless it is strict.
+// ever, and new notifications or, where it is strict, the end of its channel's
+// pause.
 type pause struct {
 	until  time.Time
 	strict bool
@@ -117,8 +127,19 @@ func (p pause) sleep(ctx context.Context, committed <-chan struct{}) {
 // deliverNext delivers the next notification of a channel, if one is due, and
 // returns when to look again.
 func (m *Manager) deliverNext(ctx context.Context, channel string) (pause, error) {
+	until, fresh := m.channels.pause(channel)
+	if !until.IsZero() {
+		return pause{until: until, strict: true}, nil
+	}
 	now := time.Now()
-	p, wake, err := m.conf.Store.NextDue(ctx, channel, now)
+	due := now
+	if fresh {
+		due = now.Add(maxWait)
+	}
+	p, wake, err := m.conf.Store.NextDue(ctx, channel, due)
+	if err != nil && fresh {
+		m.channels.refresh(channel)
+	}
 	if err != nil || p == nil {
 		return pause{until: wake}, err
 	}
@@ -126,16 +147,33 @@ func (m *Manager) deliverNext(ctx context.Context, channel string) (pause, error
 	if notifier == nil {
 		return pause{}, nil // The channel has just been removed, and so will be its worker.
 	}
-	result, err := m.attempt(ctx, notifier, p.Notification)
-	outcome := judge(p, result, err, stamp(time.Now()))
-	m.channels.tried(channel, outcome)
-	m.record(ctx, p.Notification, outcome)
-	m.tellOutcome(p.Notification, outcome)
-	if outcome.State == Unsettled && result.RetryAfter > 0 {
-		return pause{until: outcome.NextTry, strict: true}, nil
+	if withdrawn, err := m.review(ctx, p); err != nil || withdrawn {
+		if fresh {
+			m.channels.refresh(channel)
+		}
+
+		return pause{until: now}, err
 	}
+	result, err := m.attempt(ctx, notifier, p.Notification)
+	before := m.channels.state(channel)
+	outcome := judge(p, result, err, stamp(time.Now()), before.Failures)
+	after := before.tried(outcome, result)
+	if ctx.Err() != nil && outcome.State != Delivered {
+		after = before // It was we who ended it.
+	}
+	m.record(ctx, p.Notification, settlement{outcome, result, before, after})
+	m.noted(ctx, channel, before, after)
+	m.tellOutcome(p.Notification, outcome)
 
 	return pause{until: now}, nil
+}
+
+// settlement is what an attempt leads to: what becomes of the notification, and
+// the state of its channel before and after.
+type settlement struct {
+	Outcome
+	result        Result
+	before, after ChannelState
 }
 
 func (m *Manager) tellOutcome(n Notification, o Outcome) {
@@ -153,31 +191,59 @@ func (m *Manager) attempt(ctx context.Context, notifier Notifier, n Notification
 		context.AfterFunc(attemptCtx, func() { hurry.Stop() })
 	})()
 	var extra Extra
-	if m.conf.Extra != nil {
-		extra = m.conf.Extra(attemptCtx, n)
+	if m.conf.Extra != nil && len(n.Alerts) > 0 && !n.Progress.Short {
+		extraCtx, cancel := context.WithTimeout(attemptCtx, extraTimeout)
+		extra = m.conf.Extra(extraCtx, n)
+		cancel()
+	}
+	if n.Installation = m.conf.Installation; n.Installation != "" {
+		n.Key = n.Installation + "/" + n.Key
 	}
 
 	return notifier.Notify(attemptCtx, n, extra)
 }
 
-// judge turns an attempt into its outcome.
-func judge(p *Pending, r Result, err error, at time.Time) Outcome {
-	o := Outcome{Key: p.Notification.Key, At: at, Text: r.Text}
+// judge turns an attempt into its outcome. The channel has failed so many times
+// before, since it last accepted something.
+func judge(p *Pending, r Result, err error, at time.Time, failures int) Outcome {
+	n := &p.Notification
+	o := Outcome{Key: n.Key, At: at, Text: r.Text, State: Unsettled, Progress: n.Progress}
 	if err != nil {
 		o.Text = err.Error()
 	}
+	o.Progress.Done = union(n.Progress.Done, r.Done)
+	ended := errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 	switch {
 	case err == nil:
-		o.State = Delivered
-		o.Recovered = p.Attempts > 0
-	case !r.Retry && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded):
-		o.State = Refused
+		o.State, o.Recovered = Delivered, p.Attempts > 0 || failures > 0
+	case r.Partial:
+		o.NextTry, o.Overtaken = at.Add(max(partialRetry, backoff(p.Attempts))), true
+	case r.Login:
+		o.NextTry = at.Add(loginRetries[min(failures, len(loginRetries)-1)])
+	case r.Outage:
+		o.NextTry = at.Add(max(partialRetry, n.wait(backoff(failures))))
+	case r.Retry || ended:
+		o.NextTry = at.Add(max(n.wait(backoff(p.Attempts)), min(r.RetryAfter, lastRetry)))
+	case n.Kind != KindTest && !n.Progress.Short:
+		o.Progress.Short, o.NextTry = true, at
 	default:
-		o.State = Unsettled
-		o.NextTry = at.Add(max(backoff(p.Attempts), min(r.RetryAfter, giveUpAfter)))
+		o.State = Refused
 	}
 
 	return o
+}
+
+// loginRetries are the pauses after refused logins: no more than any mail server
+// bears without locking the account.
+var loginRetries = [...]time.Duration{5 * time.Minute, 15 * time.Minute, 30 * time.Minute, maxWait}
+
+// wait shortens a pause for the news of a critical alert.
+func (n *Notification) wait(pause time.Duration) time.Duration {
+	if n.urgent() {
+		return min(pause, urgentRetry)
+	}
+
+	return pause
 }
 
 // backoff is how long to wait after so many failures and one more.
@@ -191,9 +257,9 @@ func backoff(failures int) time.Duration {
 
 // record settles a notification. What cannot be stored now is stored later: to
 // go on would be to send it again. It is tried once even when ctx has ended.
-func (m *Manager) record(ctx context.Context, n Notification, o Outcome) {
+func (m *Manager) record(ctx context.Context, n Notification, s settlement) {
 	for {
-		err := m.settle(context.WithoutCancel(ctx), n, o)
+		err := m.settle(context.WithoutCancel(ctx), n, s)
 		if err == nil || errors.Is(err, ErrSettled) {
 			return
 		}
@@ -205,18 +271,20 @@ func (m *Manager) record(ctx context.Context, n Notification, o Outcome) {
 	}
 }
 
-// settle stores an outcome, what it makes of the alerts, and its events.
-func (m *Manager) settle(ctx context.Context, n Notification, o Outcome) error {
-	return m.change(ctx, func(time.Time) (Changes, error) {
-		c := Changes{Outcomes: []Outcome{o}, Events: outcomeEvents(n, o)}
-		if o.State != Delivered || !(n.TellsFiring() || n.tellsEnd()) {
+// settle stores an outcome, what it makes of the alerts and the channel, and its
+// events.
+func (m *Manager) settle(ctx context.Context, n Notification, s settlement) error {
+	return m.change(ctx, func(now time.Time) (Changes, error) {
+		c := Changes{Outcomes: []Outcome{s.Outcome}, Events: outcomeEvents(n, s.Outcome)}
+		c.note(n.Channel, s.before, s.after, m.route(), now)
+		if accepted := s.State == Delivered || s.result.Partial; !accepted || (!n.TellsFiring() && !n.tellsEnd()) {
 			return c, nil
 		}
 		alerts, err := m.conf.Store.Alerts(ctx, n.AlertIDs)
 		for _, a := range alerts {
-			step, ok := deliverEnd(a, n.OwedAt, o.At)
+			step, ok := deliverEnd(a, n.OwedAt, s.At)
 			if n.TellsFiring() {
-				step, ok = deliver(a, o.At)
+				step, ok = deliver(a, s.At)
 			}
 			if ok {
 				c.Transitions = append(c.Transitions, step)
@@ -240,9 +308,11 @@ func outcomeEvents(n Notification, o Outcome) []Event {
 		e.Kind = EventRefused
 	case Expired:
 		e.Kind = EventExpired
+	case Withdrawn:
+		e.Kind = EventWithdrawn
 	default:
 		e.Kind = EventAttempt
-		ids = ids[:len(n.Alerts)]
+		ids = ids[:min(len(ids), len(n.Alerts))]
 	}
 	if e.Text = string(n.Kind); o.Text != "" {
 		e.Text += ": " + o.Text
@@ -259,6 +329,9 @@ func outcomeEvents(n Notification, o Outcome) []Event {
 // giveUp settles the notifications that were tried for too long, those to
 // channels that are no more included.
 func (m *Manager) giveUp(ctx context.Context) error {
+	if !m.uptime.settled(time.Since(m.born)) {
+		return nil // They may not have been tried for long, whatever the clock says.
+	}
 	for {
 		var overdue []Pending
 		var outcomes []Outcome
@@ -280,6 +353,8 @@ func (m *Manager) giveUp(ctx context.Context) error {
 		}
 		for i, p := range overdue {
 			m.tellOutcome(p.Notification, outcomes[i])
+			m.conf.Logger.ErrorContext(ctx, "a notification was given up", "channel", p.Notification.Channel, "kind", string(p.Notification.Kind),
+				"about", p.Notification.Subject(), "alerts", max(len(p.Notification.AlertIDs), 1), "owed_at", p.Notification.OwedAt, "attempts", p.Attempts)
 		}
 	}
 }

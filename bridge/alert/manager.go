@@ -35,6 +35,8 @@ type Config struct {
 	// notification that was given up, for metrics, by several goroutines; may be
 	// nil.
 	Settled func(channel string, kind Kind, state DeliveryState)
+	// Installation tells this llmwatch from others in the keys of notifications.
+	Installation string
 }
 
 // Routing says who is told of what. It may change while a Manager runs.
@@ -73,6 +75,8 @@ type Manager struct {
 	rerouted  *signal // The routing changed.
 	committed *signal // Notifications were put into the outbox.
 	channels  channels
+	uptime    uptime
+	born      time.Time
 }
 
 // NewManager returns a Manager that does nothing by itself until Run.
@@ -84,7 +88,7 @@ func NewManager(conf Config) *Manager {
 
 	return &Manager{
 		conf: conf, routing: conf.Routing, rerouted: newSignal(), committed: newSignal(),
-		channels:   channels{states: map[string]ChannelState{}},
+		channels: newChannels(), born: time.Now(),
 		severities: unknownSeverities{logger: conf.Logger, logged: map[string]bool{}},
 	}
 }
@@ -95,6 +99,8 @@ func (m *Manager) Reroute(r Routing) {
 	m.routeMu.Lock()
 	m.routing = r
 	m.routeMu.Unlock()
+	// What was wrong with one may have been changed.
+	m.channels.release(slices.Collect(maps.Keys(r.Notifiers))...)
 	m.rerouted.raise()
 }
 
@@ -130,6 +136,8 @@ func (m *Manager) Observe(ctx context.Context, s Snapshot) error {
 
 // Tick looks at what time alone changes.
 func (m *Manager) Tick(ctx context.Context) error {
+	m.uptime.look(time.Now(), time.Since(m.born))
+
 	return errors.Join(
 		m.advance(ctx, func(previous []Alert, now time.Time) ([]Transition, error) { return Expire(previous, now), nil }),
 		m.giveUp(ctx),
@@ -179,7 +187,8 @@ func (m *Manager) Acknowledge(ctx context.Context, id, by, comment string, lasts
 func (m *Manager) Subscribe() (changes <-chan *Alert, cancel func()) { return m.subs.add() }
 
 // Test sends a test notification to a channel at once, past the outbox, and
-// returns what the receiver said. ErrNotFound where there is no such channel.
+// returns what the receiver said. Where it was accepted, a pause of the channel
+// ends. ErrNotFound where there is no such channel.
 func (m *Manager) Test(ctx context.Context, channel string) (Result, error) {
 	notifier := m.route().Notifiers[channel]
 	if notifier == nil {
@@ -187,8 +196,24 @@ func (m *Manager) Test(ctx context.Context, channel string) (Result, error) {
 	}
 	now := stamp(time.Now())
 	n := Notification{Key: fmt.Sprintf("test/%d/%s", now.UnixMilli(), channel), Channel: channel, Kind: KindTest, OwedAt: now}
-	result, err := notifier.Notify(ctx, n, Extra{})
-	m.channels.tried(channel, judge(&Pending{Notification: n}, result, err, stamp(time.Now())))
+	result, err := m.attempt(ctx, notifier, n)
+	if ctx.Err() != nil {
+		return result, err // It says nothing about the channel that nobody waited.
+	}
+	before := m.channels.state(channel)
+	after := before.tried(judge(&Pending{Notification: n}, result, err, stamp(time.Now()), 0), result)
+	storeErr := m.change(ctx, func(now time.Time) (c Changes, _ error) {
+		c.note(channel, before, after, m.route(), now)
+
+		return c, nil
+	})
+	if storeErr != nil {
+		m.conf.Logger.ErrorContext(ctx, "how it went on a channel could not be stored", "channel", channel, "error", storeErr)
+	}
+	m.noted(ctx, channel, before, after)
+	if err == nil {
+		m.channels.release(channel)
+	}
 
 	return result, err
 }
@@ -198,8 +223,10 @@ func (m *Manager) Test(ctx context.Context, channel string) (Result, error) {
 func (m *Manager) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	defer running.Wait()
-	running.Go(func() { m.recall(ctx) })
-	running.Go(func() { m.runWorkers(ctx) })
+	running.Go(func() {
+		m.recall(ctx)
+		m.runWorkers(ctx)
+	})
 	tick := time.NewTicker(m.conf.TickEvery)
 	defer tick.Stop()
 	var pruned time.Time
@@ -256,7 +283,7 @@ func (m *Manager) change(ctx context.Context, decide func(now time.Time) (Change
 		if err != nil {
 			return err
 		}
-		if len(c.Transitions)+len(c.Notifications)+len(c.Events)+len(c.Outcomes) == 0 {
+		if c.empty() {
 			return nil
 		}
 		err = m.conf.Store.Commit(ctx, c)

@@ -18,6 +18,7 @@ type memStore struct {
 	order  []string
 	events []Event
 	outbox []memPending
+	states map[string]ChannelState
 	// beforeCommit, if set, runs before each Commit, outside mu.
 	beforeCommit func()
 	// fail, if set, is what each call returns.
@@ -28,9 +29,12 @@ type memPending struct {
 	Pending
 	state   DeliveryState
 	nextTry time.Time
+	since   time.Time
 }
 
-func newMemStore() *memStore { return &memStore{alerts: map[string]Alert{}} }
+func newMemStore() *memStore {
+	return &memStore{alerts: map[string]Alert{}, states: map[string]ChannelState{}}
+}
 
 func (s *memStore) Load(_ context.Context, now time.Time) ([]Alert, error) {
 	s.mu.Lock()
@@ -82,25 +86,87 @@ func (s *memStore) Commit(_ context.Context, c Changes) error {
 	}
 	s.events = append(s.events, c.Events...)
 	for _, n := range c.Notifications {
-		s.outbox = append(s.outbox, memPending{Pending: Pending{Notification: n}, state: Unsettled, nextTry: n.OwedAt})
-	}
-	for _, o := range c.Outcomes {
 		for i := range s.outbox {
-			if p := &s.outbox[i]; p.Notification.Key == o.Key {
-				p.state, p.nextTry = o.State, o.NextTry
-				if o.State == Unsettled {
-					p.Attempts++
-				}
+			if p := &s.outbox[i]; p.Notification.Channel == n.Channel && p.Notification.Subject() == n.Subject() && p.nextTry.After(n.OwedAt) {
+				p.nextTry = n.OwedAt
 			}
 		}
-		if o.Recovered {
-			for i := range s.outbox {
-				s.outbox[i].nextTry = o.At
-			}
+		s.outbox = append(s.outbox, memPending{Pending: Pending{Notification: n}, state: Unsettled, nextTry: n.OwedAt, since: n.OwedAt})
+	}
+	for _, o := range c.Outcomes {
+		s.settle(o)
+	}
+	maps.Copy(s.states, c.Channels)
+
+	return nil
+}
+
+func (s *memStore) find(key string) *memPending {
+	i := slices.IndexFunc(s.outbox, func(p memPending) bool { return p.Notification.Key == key })
+	if i < 0 {
+		return nil
+	}
+
+	return &s.outbox[i]
+}
+
+func (s *memStore) settle(o Outcome) {
+	p := s.find(o.Key)
+	p.state, p.nextTry = o.State, o.NextTry
+	if o.State == Unsettled {
+		p.Attempts++
+		p.Notification.Progress = o.Progress
+		if o.Overtaken {
+			p.Attempts = max(p.Attempts, OvertakenAfter)
+		}
+	}
+	if o.Recovered {
+		for i := range s.outbox {
+			s.outbox[i].nextTry = o.At
+		}
+	}
+	if next := s.find(o.Successor); next != nil {
+		next.Attempts = max(next.Attempts, p.Attempts)
+		next.Notification.Progress.Untold = next.Notification.Progress.Untold || o.Progress.Untold
+		if p.since.Before(next.since) {
+			next.since = p.since
+		}
+	}
+}
+
+func (s *memStore) Successor(_ context.Context, n Notification) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	after := false
+	for _, p := range s.outbox {
+		if after && p.state == Unsettled && p.Notification.Channel == n.Channel &&
+			(len(p.Notification.AlertIDs) > 1) == (len(n.AlertIDs) > 1) && p.Notification.Subject() == n.Subject() {
+			return p.Notification.Key, s.fail
+		}
+		after = after || p.Notification.Key == n.Key
+	}
+
+	return "", s.fail
+}
+
+func (s *memStore) ChannelStates(context.Context) (map[string]ChannelState, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	return maps.Clone(s.states), s.fail
+}
+
+func (s *memStore) Waiting(_ context.Context, then time.Time, limit int) ([]Pending, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var waiting []Pending
+	for _, p := range s.outbox {
+		if p.state == Unsettled && p.since.Before(then) && len(waiting) < limit {
+			waiting = append(waiting, p.Pending)
 		}
 	}
 
-	return nil
+	return waiting, s.fail
 }
 
 func (s *memStore) Alerts(_ context.Context, ids []string) ([]Alert, error) {
@@ -149,11 +215,13 @@ func (s *memStore) NextDue(_ context.Context, channel string, now time.Time) (*P
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var wake time.Time
+	blocked := map[string]bool{}
 	for i := range s.outbox {
 		p := &s.outbox[i]
-		if p.state != Unsettled || p.Notification.Channel != channel {
+		if p.state != Unsettled || p.Notification.Channel != channel || blocked[p.Notification.Subject()] {
 			continue
 		}
+		blocked[p.Notification.Subject()] = true
 		if !p.nextTry.After(now) {
 			pending := p.Pending
 

@@ -2,6 +2,7 @@ package alert
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
@@ -19,6 +20,10 @@ const (
 	// held back, or more than a reader can take in one by one.
 	KindDigest Kind = "digest"
 	KindTest   Kind = "test"
+	// KindChannelDown tells that another channel, About, cannot deliver, and
+	// KindChannelUp that it can again. They are of no alert.
+	KindChannelDown Kind = "channel_down"
+	KindChannelUp   Kind = "channel_up"
 )
 
 // Notification is one message that is owed to one channel. It holds the alerts
@@ -40,7 +45,47 @@ type Notification struct {
 	// By and Comment are those of an acknowledgement.
 	By      string
 	Comment string
-	OwedAt  time.Time
+	// About is the other channel that the notification is about, and Since when
+	// that one could not deliver; Comment holds its receiver's words.
+	About  string    `json:",omitempty"`
+	Since  time.Time `json:",omitzero"`
+	OwedAt time.Time
+	// Progress is what became of earlier attempts; the outbox keeps it apart.
+	Progress Progress `json:"-"`
+	// Installation tells this llmwatch from others that tell the same people. It
+	// is set for the attempt, and Key begins with it then.
+	Installation string `json:"-"`
+}
+
+// Progress is how far a notification got.
+type Progress struct {
+	// Done are the recipients that need no further attempt: they have accepted
+	// it, or refused it for good.
+	Done []string `json:"done,omitempty"`
+	// Short says that the receiver refused the message itself: it is to be as
+	// short and plain as possible.
+	Short bool `json:"short,omitempty"`
+	// Untold says that earlier news of the alert never arrived on this channel:
+	// this message stands for them too.
+	Untold bool `json:"untold,omitempty"`
+}
+
+// Subject is what the notification is about, an alert or a channel. The
+// notifications of one subject never overtake each other.
+func (n *Notification) Subject() string {
+	switch {
+	case len(n.AlertIDs) > 0:
+		return n.AlertIDs[0]
+	case n.About != "":
+		return "channel/" + n.About
+	default:
+		return ""
+	}
+}
+
+// urgent says whether it tells that a critical alert fires.
+func (n *Notification) urgent() bool {
+	return n.TellsFiring() && slices.ContainsFunc(n.Alerts, func(a Alert) bool { return a.Severity == Critical })
 }
 
 // TellsFiring says whether the notification tells of alerts that fire: these
@@ -69,6 +114,17 @@ type Result struct {
 	// asked to be left alone, zero where it did not say.
 	Retry      bool
 	RetryAfter time.Duration
+	// Outage says that the channel will take nothing until somebody changes
+	// something: wrong credentials, an address that is gone. Login says that it
+	// was the credentials: each further attempt may lock the account. A failure
+	// that is neither this nor may pass is one of this message.
+	Outage, Login bool
+	// Reason says in few words why it failed, without names and addresses.
+	Reason string
+	// Done are the recipients that need no further attempt. Partial says that
+	// some of them accepted, while others may accept later: an error.
+	Done    []string
+	Partial bool
 }
 
 // Notifier brings notifications to people over one channel. Notify returns an

@@ -55,11 +55,21 @@ type Store interface {
 	// Where none is due it returns nil and when the next one will be, zero if
 	// none is pending. Notifications are due in the order in which they were
 	// owed; one that failed OvertakenAfter times lets those of other alerts
-	// pass, and never those of its own.
+	// pass, and never those of an alert that it tells of itself. One that is to be
+	// tried later than maxWait from now is due: the clock was set back.
 	NextDue(ctx context.Context, channel string, now time.Time) (*Pending, time.Time, error)
 	// Overdue returns up to limit pending notifications that were owed before
 	// then, on whatever channel.
 	Overdue(ctx context.Context, then time.Time, limit int) ([]Pending, error)
+	// Waiting returns up to limit pending notifications whose news have waited
+	// since before then, be it in notifications that were withdrawn in their
+	// favour.
+	Waiting(ctx context.Context, then time.Time, limit int) ([]Pending, error)
+	// Successor returns the key of the next pending notification on the same
+	// channel that tells of everything that n tells of, empty where there is none.
+	Successor(ctx context.Context, n Notification) (string, error)
+	// ChannelStates returns what Changes last said of each channel.
+	ChannelStates(ctx context.Context) (map[string]ChannelState, error)
 	// Backlog counts the pending notifications by channel.
 	Backlog(ctx context.Context) (map[string]int, error)
 	// LastOutcomes tells how it last went on each channel, as far as recent
@@ -85,6 +95,12 @@ type Changes struct {
 	Events []Event
 	// Outcomes are what became of pending notifications.
 	Outcomes []Outcome
+	// Channels are the channels whose state changed.
+	Channels map[string]ChannelState
+}
+
+func (c *Changes) empty() bool {
+	return len(c.Transitions)+len(c.Notifications)+len(c.Events)+len(c.Outcomes)+len(c.Channels) == 0
 }
 
 // DeliveryState is where a notification is.
@@ -96,6 +112,7 @@ const (
 	Delivered DeliveryState = "delivered" // The receiver accepted it.
 	Refused   DeliveryState = "refused"   // The receiver refused it for good.
 	Expired   DeliveryState = "expired"   // It was not accepted in time.
+	Withdrawn DeliveryState = "withdrawn" // Newer news stand for it, or it is not true any more.
 )
 
 // Outcome is what became of an attempt to deliver, or of its absence.
@@ -110,6 +127,15 @@ type Outcome struct {
 	// Recovered says that the channel works again: all its pending
 	// notifications are due at once.
 	Recovered bool
+	// Progress is how far it got, kept where State is Unsettled.
+	Progress Progress
+	// Overtaken lets others pass at once where State is Unsettled: the channel
+	// works, and one recipient of this notification is what fails.
+	Overtaken bool
+	// Successor is the key of the pending notification that stands for one that
+	// is Withdrawn: it takes over how long that has waited and how often it
+	// failed, and, with Progress.Untold, that its news never arrived.
+	Successor string
 }
 
 // Pending is a notification in the outbox.

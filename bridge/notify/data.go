@@ -36,7 +36,8 @@ const (
 // control characters, and bounded; all times in words are in UTC.
 type Data struct {
 	// Kind is why the message is sent: firing, reminder, escalation,
-	// acknowledged, resolved, digest or test.
+	// acknowledged, resolved, digest, test, or channel_down and channel_up, which
+	// are about another channel and no alert.
 	Kind string
 	// Channel is the name of the channel it is sent to.
 	Channel string
@@ -280,12 +281,20 @@ func (d *Data) describe(n alert.Notification) {
 		}
 	case alert.KindResolved:
 		d.Tag, d.Headline, d.Color = "RESOLVED", "resolved after "+a.Duration, colorResolved
+		if n.Progress.Untold && len(n.Alerts) > 0 {
+			d.Headline = "fired at " + a.Since + ", resolved at " + clockTime(n.Alerts[0].ResolvedAt, n.OwedAt)
+		}
 	case alert.KindDigest:
 		d.Command = "llmwatch alerts list"
 		d.Title, d.Headline = count(int64(d.Total), "alert")+" firing", bySeverity(n.Alerts, d.Total)
 		if !d.Firing {
 			d.Tag, d.Title, d.Color = "RESOLVED", count(int64(d.Total), "alert")+" resolved", colorResolved
 		}
+	case alert.KindChannelDown:
+		d.Tag, d.Title, d.Headline, d.Color = "CHANNEL DOWN", "channel "+Line(n.About, maxName), "cannot deliver since "+clockTime(n.Since, n.OwedAt), colorCritical
+	case alert.KindChannelUp:
+		d.Tag, d.Title, d.Color = "CHANNEL UP", "channel "+Line(n.About, maxName), colorResolved
+		d.Headline = "delivers again, after " + Duration(n.OwedAt.Sub(n.Since)) + " without"
 	case alert.KindTest:
 		d.Tag, d.Title, d.Headline, d.Color = "TEST", "llmwatch", "this channel works", colorNeutral
 	case alert.KindFiring:
@@ -295,6 +304,9 @@ func (d *Data) describe(n alert.Notification) {
 		}
 	default:
 		d.Headline = Line(string(n.Kind), maxName)
+	}
+	if n.Progress.Untold && len(n.Alerts) > 0 {
+		d.Headline += " (this could not be told before)"
 	}
 	d.Tag = cmp.Or(d.Tag, "ALERT")
 }

@@ -257,3 +257,38 @@ func TestAMessageNamesFlapping(t *testing.T) {
 		}
 	}
 }
+
+func TestAMessageStandsForWhatCouldNotBeToldBefore(t *testing.T) {
+	for _, n := range notifytest.All() {
+		n.Progress.Untold = true
+		got := notify.NewData(n, alert.Extra{}).Headline
+		want := map[alert.Kind]string{
+			alert.KindResolved: "fired at 10:25 UTC, resolved at 10:37 UTC (this could not be told before)",
+			alert.KindReminder: "still firing after 12 minutes (this could not be told before)",
+		}[n.Kind]
+		if want != "" && got != want {
+			t.Errorf("%s: got %q, want %q", n.Kind, got, want)
+		}
+	}
+}
+
+func TestAMessageTellsOfAnotherChannel(t *testing.T) {
+	templates := standard(t)
+	for kind, want := range map[alert.Kind]string{
+		alert.KindChannelDown: "[CHANNEL DOWN] channel email: cannot deliver since 10:25 UTC",
+		alert.KindChannelUp:   "[CHANNEL UP] channel email: delivers again, after 12 minutes without",
+	} {
+		n := alert.Notification{
+			Kind: kind, Channel: "slack", About: "email", Comment: "535 wrong password",
+			OwedAt: notifytest.Now, Since: notifytest.Now.Add(-12 * time.Minute),
+		}
+		d := notify.NewData(n, alert.Extra{})
+		subject, err := templates.Subject(d)
+		if err != nil || subject != want {
+			t.Errorf("got %q (%v), want %q", subject, err, want)
+		}
+		if text, err := templates.Text(d); err != nil || !strings.Contains(text, "535 wrong password") {
+			t.Errorf("the text does not say why (%v):\n%s", err, text)
+		}
+	}
+}

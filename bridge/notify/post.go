@@ -27,7 +27,26 @@ type Post struct {
 	Body   []byte
 	// Scrub hides secrets in the answer and in errors.
 	Scrub Scrubber
+	// Understand, if set, says what the words of an answer with 2xx or 400 mean;
+	// others are judged by their status alone.
+	Understand func(words string) Verdict
 }
+
+// Verdict is what an answer means.
+type Verdict int
+
+// The verdicts.
+const (
+	// ByStatus leaves it to the status.
+	ByStatus Verdict = iota
+	// Later is a failure that may pass.
+	Later
+	// Gone is one of the receiver: nothing will be accepted until somebody
+	// changes something.
+	Gone
+	// Unfit is one of the message.
+	Unfit
+)
 
 // NewClient returns a client for deliveries. It trusts the certificates of the
 // file ca beside the system's where ca is set. Notifications are rare: it keeps
@@ -79,36 +98,65 @@ func Roots(ca string) (*x509.CertPool, error) {
 }
 
 // Do delivers. Any 2xx is success. 408, 429, 5xx and failures of the connection
-// may pass; everything else is for good.
+// may pass. An answer that speaks of the message, such as 413, is about that one;
+// everything else, such as 404, means that the receiver takes none.
 func (p Post) Do(ctx context.Context, client *http.Client) (alert.Result, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, string(p.URL), bytes.NewReader(p.Body))
 	if err != nil {
-		return alert.Result{}, p.Scrub.Error("make the request", err)
+		return alert.Result{Reason: "no valid address", Outage: true}, p.Scrub.Error("make the request", err)
 	}
 	req.Header = p.Header
 	resp, err := client.Do(req)
 	if err != nil {
 		err = p.Scrub.Error("post the message", err)
 
-		return alert.Result{Text: err.Error(), Retry: true}, err
+		return alert.Result{Text: err.Error(), Retry: true, Reason: "no answer"}, err
 	}
 	defer resp.Body.Close()
 
 	result := alert.Result{Text: statusText(resp.StatusCode)}
-	if answer := p.Scrub.read(resp.Body); answer != "" {
-		result.Text += ": " + answer
+	words := p.Scrub.read(resp.Body)
+	if words != "" {
+		result.Text += ": " + words
 	}
-	if resp.StatusCode/100 == 2 {
+	verdict := p.judge(resp.StatusCode, words)
+	if resp.StatusCode/100 == 2 && verdict == ByStatus {
 		return result, nil
 	}
 	if resp.StatusCode/100 == 3 {
 		result.Text += " (redirects are followed only on the same host, with 307 and 308)"
 	}
-	if result.Retry = temporary(resp.StatusCode); result.Retry {
+	result.Reason = statusText(resp.StatusCode)
+	result.Outage = verdict == Gone
+	if result.Retry = verdict == Later; result.Retry {
 		result.RetryAfter = retryAfter(resp.Header)
 	}
 
 	return result, fmt.Errorf("the receiver did not accept the message: %s", result.Text)
+}
+
+// judge says what an answer means; ByStatus is success.
+func (p Post) judge(code int, words string) Verdict {
+	if p.Understand != nil && (code/100 == 2 || code == http.StatusBadRequest) {
+		if v := p.Understand(words); v != ByStatus {
+			return v
+		}
+	}
+	switch code {
+	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return Later
+	case http.StatusBadRequest, http.StatusNotAcceptable, http.StatusLengthRequired, http.StatusRequestEntityTooLarge,
+		http.StatusRequestURITooLong, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity, http.StatusRequestHeaderFieldsTooLarge:
+		return Unfit
+	}
+	switch {
+	case code/100 == 2:
+		return ByStatus
+	case code >= 500:
+		return Later
+	default:
+		return Gone
+	}
 }
 
 func statusText(code int) string {
@@ -117,10 +165,6 @@ func statusText(code int) string {
 	}
 
 	return strconv.Itoa(code)
-}
-
-func temporary(code int) bool {
-	return code == http.StatusRequestTimeout || code == http.StatusTooManyRequests || code >= 500
 }
 
 // retryAfter reads Retry-After (RFC 9110, section 10.2.3): seconds, or a date,

@@ -5,14 +5,21 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 )
+
+// testTimeout is longer than the timeout of any channel may be.
+const testTimeout = 6 * time.Minute
+
+// clientTimeout is the default of --timeout.
+const clientTimeout = 30 * time.Second
 
 type notifyCmd struct {
 	Test notifyTestCmd `cmd:"" help:"Send one test notification and say what the server answered."`
 }
 
 type notifyTestCmd struct {
-	Channel string `arg:"" optional:"" help:"email, slack or webhook; all enabled ones unless given."`
+	Channel string `arg:"" optional:"" help:"email, slack, webhook or one of notifications.channels; all of them unless given."`
 	clientFlags
 }
 
@@ -30,7 +37,13 @@ func (c *notifyTestCmd) Run(ctx context.Context, out output) error {
 			Channel  string `json:"channel"`
 			Accepted bool   `json:"accepted"`
 			Answer   string `json:"answer"`
+
+			HeldUntil time.Time `json:"held_until"`
+			Pending   int       `json:"pending"`
 		} `json:"data"`
+	}
+	if c.Timeout == clientTimeout { // Each channel has a timeout of its own.
+		c.Timeout = testTimeout
 	}
 	ask := map[string]string{"channel": c.Channel}
 	if printed, err := c.call(ctx, out, http.MethodPost, "/notifications/test", ask, &answer); printed || err != nil {
@@ -46,6 +59,13 @@ func (c *notifyTestCmd) Run(ctx context.Context, out output) error {
 			verdict, refused = "NOT accepted", true
 		}
 		fmt.Fprintf(out.stdout, "%s: %s: %s\n", r.Channel, verdict, r.Answer)
+		if !r.HeldUntil.IsZero() {
+			then := "and are tried again then"
+			if r.Accepted {
+				then = "and are sent now"
+			}
+			fmt.Fprintf(out.stdout, "%s: was held back until %s; %d notifications wait %s\n", r.Channel, r.HeldUntil.Format(time.RFC3339), r.Pending, then)
+		}
 	}
 	if refused {
 		return errors.New("a channel did not accept the test notification")

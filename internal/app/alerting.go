@@ -42,6 +42,9 @@ func (a *App) openStore(cfg *Config) (*sqlite.Store, error) {
 		return nil, &ConfigError{err}
 	}
 	a.onStop("alert database", store.Close)
+	if a.installation, err = store.Installation(context.Background()); err != nil {
+		return nil, err
+	}
 
 	return store, nil
 }
@@ -68,6 +71,8 @@ func (a *App) startAlerting(cfg *Config, store *sqlite.Store, routing alert.Rout
 		},
 		Extra:   (&messages{externalURL: a.externalURL, series: client.Series, trouble: logs.trouble, logger: a.logger}).extra,
 		Settled: settled,
+
+		Installation: a.installation,
 	})
 	a.reloader.reroute = func(r alert.Routing) { al.manager.Reroute(a.linked(r)) }
 	al.poller = bridge.NewPoller(bridge.Poller{
@@ -105,7 +110,7 @@ func (a *App) startAlerting(cfg *Config, store *sqlite.Store, routing alert.Rout
 func newDeliveries(registry *prometheus.Registry) func(channel string, kind alert.Kind, state alert.DeliveryState) {
 	total := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "llmwatch_notification_attempts_total",
-		Help: "Attempts to deliver notifications, by channel, kind and outcome: delivered, pending (to be tried again), refused or expired.",
+		Help: "Attempts to deliver notifications, by channel, kind and outcome: delivered, pending (to be tried again), refused, expired, or withdrawn in favour of newer news.",
 	}, []string{"channel", "kind", "outcome"})
 	registry.MustRegister(total)
 

@@ -42,7 +42,7 @@ func TestAlertMetrics(t *testing.T) {
 		# TYPE llmwatch_alerts gauge
 		llmwatch_alerts{severity="high",status="active"} 3
 		llmwatch_alerts{severity="low",status="triggered"} 1
-		# HELP llmwatch_notification_attempts_total Attempts to deliver notifications, by channel, kind and outcome: delivered, pending (to be tried again), refused or expired.
+		# HELP llmwatch_notification_attempts_total Attempts to deliver notifications, by channel, kind and outcome: delivered, pending (to be tried again), refused, expired, or withdrawn in favour of newer news.
 		# TYPE llmwatch_notification_attempts_total counter
 		llmwatch_notification_attempts_total{channel="email",kind="firing",outcome="delivered"} 2
 		llmwatch_notification_attempts_total{channel="slack",kind="resolved",outcome="pending"} 1

@@ -22,10 +22,12 @@ type App struct {
 	keys   *seal.Keys // Of everything that is encrypted on disk, nil where nothing is.
 	// externalURL is how people reach this llmwatch, without a slash at the end.
 	externalURL string
-	reloader    *reloader
-	start       func(a *App) error // Starts the parts and sets the port's handler.
-	ready       chan struct{}      // Closed when all parts run.
-	stops       []stop
+	// installation tells this llmwatch from others in what it sends.
+	installation string
+	reloader     *reloader
+	start        func(a *App) error // Starts the parts and sets the port's handler.
+	ready        chan struct{}      // Closed when all parts run.
+	stops        []stop
 }
 
 // stop ends one part.

@@ -2,12 +2,15 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"llmwatch/bridge"
+	"llmwatch/bridge/alert"
 	"llmwatch/bridge/metrics"
 )
 
@@ -19,8 +22,45 @@ type channelView struct {
 	LastFailed   metrics.Time `json:"last_failed"`
 	// LastError is what was said at LastFailed.
 	LastError string `json:"last_error"`
+	// DownSince is since when the channel cannot deliver, HeldUntil until when
+	// nothing is tried on it; Partly says why it does not reach all recipients.
+	DownSince metrics.Time `json:"down_since"`
+	HeldUntil metrics.Time `json:"held_until"`
+	Partly    string       `json:"partly"`
 	// Pending counts what is owed and not delivered.
 	Pending int `json:"pending"`
+}
+
+// check says which channels do not deliver, without the words of their receivers:
+// health is for everybody.
+func (al *alerting) check() bridge.Check {
+	return bridge.Check{Name: "notifications", Run: func() error {
+		var wrong []string
+		states := al.manager.Channels()
+		for _, name := range slices.Sorted(maps.Keys(states)) {
+			switch s := states[name]; {
+			case !s.DownSince.IsZero():
+				wrong = append(wrong, trouble(name, s))
+			case s.Partly != "":
+				wrong = append(wrong, "channel "+name+" does not reach all its recipients ("+s.Partly+")")
+			}
+		}
+		if len(wrong) == 0 {
+			return nil
+		}
+
+		return errors.New(strings.Join(wrong, "; "))
+	}}
+}
+
+// trouble says since when a channel does not deliver, and why.
+func trouble(name string, s alert.ChannelState) string {
+	text := "channel " + name + " cannot deliver since " + s.DownSince.UTC().Format(time.RFC3339)
+	if s.Reason != "" {
+		text += " (" + s.Reason + ")"
+	}
+
+	return text
 }
 
 // component shows the notification channels on /status. Something is wrong with
@@ -42,7 +82,10 @@ func (al *alerting) component() bridge.Component {
 	channels := make([]channelView, 0, len(states))
 	for _, name := range slices.Sorted(maps.Keys(states)) {
 		s := states[name]
-		channels = append(channels, channelView{name, metrics.Time{Time: s.LastAccepted}, metrics.Time{Time: s.LastFailed}, s.LastError, backlog[name]})
+		channels = append(channels, channelView{
+			Name: name, LastAccepted: metrics.Time{Time: s.LastAccepted}, LastFailed: metrics.Time{Time: s.LastFailed}, LastError: s.LastError,
+			DownSince: metrics.Time{Time: s.DownSince}, HeldUntil: metrics.Time{Time: s.HeldUntil}, Partly: s.Partly, Pending: backlog[name],
+		})
 		if s.LastAccepted.After(c.LastSuccess.Time) {
 			c.LastSuccess.Time = s.LastAccepted
 		}

@@ -126,7 +126,7 @@ func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
 		}
 		alerts := a.startAlerting(&cfg, store, routing, client, logs, out.registry)
 		poller.Store(alerts.poller)
-		a.startHeartbeat(&cfg, out.registry, telling(store, alerts.poller.LastSuccess, cfg.Alerts.CheckInterval), func(context.Context) error { return eng.Status().AppendError })
+		a.startHeartbeat(&cfg, out.registry, telling(store, alerts.manager.Channels, alerts.poller.LastSuccess, cfg.Alerts.CheckInterval), func(context.Context) error { return eng.Status().AppendError })
 		receivers := out.receivers()
 		maps.Copy(receivers, logs.receivers())
 		a.port.open(bridge.Options{
@@ -142,9 +142,10 @@ func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
 				bridge.Check{Name: "storage", Fatal: true, Run: func() error { return eng.Status().AppendError }},
 				bridge.Check{Name: "configuration", Run: func() error { return cmp.Or(a.reloader.failure(), eng.Status().ReloadError) }},
 				logs.check(),
+				alerts.check(),
 			),
 			Components: func() []bridge.Component {
-				return []bridge.Component{program(&cfg, eng.Status().Started), engineComponent(eng.Status()), logs.component(), alerts.component(), a.reloader.component()}
+				return []bridge.Component{program(&cfg, eng.Status().Started, a.installation), engineComponent(eng.Status()), logs.component(), alerts.component(), a.reloader.component()}
 			},
 			Configuration: a.reloader.configuration,
 			Receivers:     receivers,
@@ -241,7 +242,7 @@ func NewBridge(cfg Config, logger *slog.Logger) (*App, error) {
 			return err
 		}
 		alerts := a.startAlerting(&cfg, store, routing, client, logs, registry)
-		a.startHeartbeat(&cfg, registry, telling(store, alerts.poller.LastSuccess, cfg.Alerts.CheckInterval))
+		a.startHeartbeat(&cfg, registry, telling(store, alerts.manager.Channels, alerts.poller.LastSuccess, cfg.Alerts.CheckInterval))
 		a.port.open(bridge.Options{
 			Metrics:    client,
 			Alerts:     alerts.manager,
@@ -251,9 +252,9 @@ func NewBridge(cfg Config, logger *slog.Logger) (*App, error) {
 			Runbooks:   runbooks.Files,
 			Version:    cfg.Version.Version,
 			Interval:   cfg.Metrics.CollectionInterval,
-			Checks:     append(access.checks(), logs.check(), bridge.Check{Name: "configuration", Run: a.reloader.failure}),
+			Checks:     append(access.checks(), logs.check(), alerts.check(), bridge.Check{Name: "configuration", Run: a.reloader.failure}),
 			Components: func() []bridge.Component {
-				return []bridge.Component{program(&cfg, begin), logs.component(), alerts.component(), a.reloader.component()}
+				return []bridge.Component{program(&cfg, begin, a.installation), logs.component(), alerts.component(), a.reloader.component()}
 			},
 			Configuration: a.reloader.configuration,
 			Receivers:     logs.receivers(),
@@ -360,14 +361,14 @@ func (p *published) receivers() map[string]http.Handler {
 	return map[string]http.Handler{"/metrics/api": p.receiver.API(), "/metrics/app": p.receiver.App()}
 }
 
-func program(cfg *Config, since time.Time) bridge.Component {
+func program(cfg *Config, since time.Time, installation string) bridge.Component {
 	return bridge.Component{
 		Name:    "llmwatch",
 		Running: true,
 		Since:   metrics.Time{Time: since},
 		Details: map[string]any{
 			"version": cfg.Version.Version, "commit": cfg.Version.Commit, "go_version": runtime.Version(),
-			"goroutines": runtime.NumGoroutine(),
+			"installation": installation, "goroutines": runtime.NumGoroutine(),
 		},
 	}
 }

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -59,24 +62,64 @@ func (c *diskCollector) Collect(out chan<- prometheus.Metric) {
 // longer than a receiver's restart, shorter than anybody waits.
 const undelivered = 5 * time.Minute
 
-// telling says what keeps people from being told of alerts. lastPoll is when the
-// state of the alerts was last fetched.
-func telling(store alert.Store, lastPoll func() time.Time, checkInterval time.Duration) func(context.Context) error {
+// telling says what keeps people from being told of alerts: all channels are
+// down, or a critical alert has reached nobody. lastPoll is when the state of the
+// alerts was last fetched.
+func telling(store alert.Store, channels func() map[string]alert.ChannelState, lastPoll func() time.Time, checkInterval time.Duration) func(context.Context) error {
 	return func(ctx context.Context) error {
 		if last := lastPoll(); time.Since(last) > 2*checkInterval {
 			return fmt.Errorf("the state of the alerts was last fetched at %s", last.UTC().Format(time.RFC3339))
 		}
-		late, err := store.Overdue(ctx, time.Now().Add(-undelivered), 1)
-		if err != nil {
-			return fmt.Errorf("reading the alert database: %w", err)
+		states := channels()
+		var down []string
+		for _, name := range slices.Sorted(maps.Keys(states)) {
+			if s := states[name]; !s.DownSince.IsZero() {
+				down = append(down, trouble(name, s))
+			}
 		}
-		if len(late) > 0 {
-			return fmt.Errorf("a notification by %s could not be delivered since %s",
-				late[0].Notification.Channel, late[0].Notification.OwedAt.UTC().Format(time.RFC3339))
+		if len(down) > 0 && len(down) == len(states) {
+			return fmt.Errorf("nobody can be told of alerts: %s", strings.Join(down, "; "))
 		}
 
-		return nil
+		return untold(ctx, store, states)
 	}
+}
+
+// maxWaiting bounds the notifications that untold looks at.
+const maxWaiting = 1000
+
+// untold names a notification that has waited for undelivered and could be told to
+// nobody: of a critical alert that no channel accepted, or of any while no channel
+// accepted anything since.
+func untold(ctx context.Context, store alert.Store, states map[string]alert.ChannelState) error {
+	waiting, err := store.Waiting(ctx, time.Now().Add(-undelivered), maxWaiting)
+	if err != nil {
+		return fmt.Errorf("reading the alert database: %w", err)
+	}
+	critical := map[string]alert.Notification{}
+	for _, p := range waiting {
+		n := p.Notification
+		someone := slices.ContainsFunc(slices.Collect(maps.Values(states)), func(s alert.ChannelState) bool { return s.LastAccepted.After(n.OwedAt) })
+		if !someone {
+			return fmt.Errorf("a notification by %s could not be delivered since %s", n.Channel, n.OwedAt.UTC().Format(time.RFC3339))
+		}
+		for _, a := range n.Alerts {
+			if n.TellsFiring() && a.Severity == alert.Critical {
+				critical[a.ID] = n
+			}
+		}
+	}
+	alerts, err := store.Alerts(ctx, slices.Sorted(maps.Keys(critical)))
+	if err != nil {
+		return fmt.Errorf("reading the alert database: %w", err)
+	}
+	for _, a := range alerts {
+		if a.DeliveredAt.IsZero() && a.Status != alert.Resolved {
+			return fmt.Errorf("nobody could be told of the critical alert %s since %s", a.ID, critical[a.ID].OwedAt.UTC().Format(time.RFC3339))
+		}
+	}
+
+	return nil
 }
 
 // startHeartbeat begins to call the configured address while every check is well.

@@ -73,15 +73,20 @@ func TestHeartbeatIsWithheldWhilePeopleCannotBeTold(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	never := telling(store, bridge.NewPoller(bridge.Poller{}).LastSuccess, time.Minute)
+	states := map[string]alert.ChannelState{"email": {}, "slack": {}}
+	channels := func() map[string]alert.ChannelState { return states }
+	never := telling(store, channels, bridge.NewPoller(bridge.Poller{}).LastSuccess, time.Minute)
 	if err := never(t.Context()); err == nil || !strings.Contains(err.Error(), "state of the alerts was last fetched") {
 		t.Errorf("before the first poll: %v", err)
 	}
 
-	well := telling(store, time.Now, time.Minute)
+	well := telling(store, channels, time.Now, time.Minute)
+	fires := alert.Alert{ID: "site_down", Name: "site_down", Severity: alert.Critical, Status: alert.Triggered, FiredAt: time.Now(), Fingerprint: "f"}
 	owe := func(key string, owed time.Time) {
 		t.Helper()
-		err := store.Commit(t.Context(), alert.Changes{Notifications: []alert.Notification{{Key: key, Channel: "email", OwedAt: owed}}})
+		err := store.Commit(t.Context(), alert.Changes{Notifications: []alert.Notification{{
+			Key: key, Channel: "email", Kind: alert.KindFiring, Alerts: []alert.Alert{fires}, AlertIDs: []string{fires.ID}, OwedAt: owed,
+		}}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -93,6 +98,23 @@ func TestHeartbeatIsWithheldWhilePeopleCannotBeTold(t *testing.T) {
 	owe("old", time.Now().Add(-undelivered-time.Second))
 	if err := well(t.Context()); err == nil || !strings.Contains(err.Error(), "a notification by email could not be delivered since") {
 		t.Errorf("with an old notification: %v", err)
+	}
+
+	states["slack"] = alert.ChannelState{LastAccepted: time.Now()}
+	states["email"] = alert.ChannelState{DownSince: time.Now().Add(-time.Hour), Reason: "AUTH 535"}
+	if err := well(t.Context()); err != nil {
+		t.Errorf("with another channel that works: %v", err)
+	}
+	if err := store.Commit(t.Context(), alert.Changes{Transitions: []alert.Transition{{Alert: fires}}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := well(t.Context()); err == nil || !strings.Contains(err.Error(), "nobody could be told of the critical alert site_down since") {
+		t.Errorf("with a critical alert that no channel took: %v", err)
+	}
+	states["slack"] = alert.ChannelState{LastAccepted: time.Now(), DownSince: time.Now().Add(-time.Minute), Reason: "404 Not Found"}
+	if err := well(t.Context()); err == nil || !strings.Contains(err.Error(), "nobody can be told of alerts: channel email cannot deliver since") ||
+		!strings.Contains(err.Error(), "(404 Not Found)") {
+		t.Errorf("with all channels down: %v", err)
 	}
 }
 

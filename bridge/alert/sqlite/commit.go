@@ -27,6 +27,9 @@ func (s *Store) Commit(ctx context.Context, c alert.Changes) error {
 		for _, o := range c.Outcomes {
 			w.outcome(o)
 		}
+		for name, state := range c.Channels {
+			w.channel(name, state)
+		}
 
 		return w.err
 	})
@@ -44,7 +47,7 @@ type writer struct {
 	store *Store
 	err   error
 
-	insert, update, event, owe *sql.Stmt
+	insert, update, event, owe, hurry *sql.Stmt
 }
 
 // prepare makes the statements that one commit may run thousands of times. They
@@ -57,8 +60,10 @@ func (w *writer) prepare() {
 		version = version + 1, status = ?, severity = ?, resolved_at = ?, reopens_until = ?, body = ?
 		WHERE id = ? AND version = ?`)
 	w.event = w.statement(`INSERT INTO events (alert_id, at, kind, actor, channel, text) VALUES (?, ?, ?, ?, ?, ?)`)
-	w.owe = w.statement(`INSERT INTO outbox (key, channel, alert_id, state, owed_at, counts_as, next_try, body)
-		VALUES (?1, ?2, ?3, 'pending', ?4, ?5, ?4, ?6) ON CONFLICT (key) DO NOTHING`)
+	w.owe = w.statement(`INSERT INTO outbox (key, channel, alert_id, alert_ids, state, owed_at, waiting_since, counts_as, next_try, body)
+		VALUES (?1, ?2, ?3, ?4, 'pending', ?5, ?5, ?6, ?5, ?7) ON CONFLICT (key) DO NOTHING`)
+	// Where there is something new to tell, what failed before is looked at again.
+	w.hurry = w.statement(`UPDATE outbox SET next_try = ?3 WHERE state = 'pending' AND channel = ?1 AND alert_id = ?2 AND next_try > ?3`)
 }
 
 func (w *writer) statement(query string) *sql.Stmt {
@@ -122,27 +127,37 @@ func (w *writer) events(es []alert.Event) {
 }
 
 func (w *writer) notification(n *alert.Notification) {
-	var countsAs, first string
+	var countsAs, many string
 	if n.TellsFiring() {
 		countsAs = strings.TrimSuffix(n.Key, "/"+n.Channel)
 	}
-	if len(n.AlertIDs) > 0 {
-		first = n.AlertIDs[0]
+	if len(n.AlertIDs) > 1 {
+		list, err := json.Marshal(n.AlertIDs)
+		if err != nil && w.err == nil {
+			w.err = err
+		}
+		many = string(list)
 	}
-	w.exec(w.owe, n.Key, n.Channel, first, database.Millis(n.OwedAt), countsAs, w.json(n, outboxBody))
+	owedAt := database.Millis(n.OwedAt)
+	w.exec(w.hurry, n.Channel, n.Subject(), owedAt)
+	w.exec(w.owe, n.Key, n.Channel, n.Subject(), many, owedAt, countsAs, w.json(n, outboxBody))
 }
 
 func (w *writer) outcome(o alert.Outcome) {
 	if w.err != nil {
 		return
 	}
-	failed, settledAt := 0, database.Millis(o.At)
+	failed, overtaken, settledAt, progress := 0, 0, database.Millis(o.At), ""
 	if o.State == alert.Unsettled {
-		failed, settledAt = 1, 0
+		failed, settledAt, progress = 1, 0, w.progress(o.Progress)
+		if o.Overtaken {
+			overtaken = alert.OvertakenAfter
+		}
 	}
 	result, err := w.tx.ExecContext(w.ctx, `UPDATE outbox SET
-		state = ?, settled_at = ?, answer = ?, next_try = ?, attempts = attempts + ?
-		WHERE key = ? AND state = 'pending'`, o.State, settledAt, w.store.conceal(o.Text, outboxSaid), database.Millis(o.NextTry), failed, o.Key)
+		state = ?, settled_at = ?, answer = ?, next_try = ?, attempts = max(attempts + ?, ?), progress = ?
+		WHERE key = ? AND state = 'pending'`, o.State, settledAt, w.store.conceal(o.Text, outboxSaid), database.Millis(o.NextTry),
+		failed, overtaken, progress, o.Key)
 	if err != nil {
 		w.err = err
 
@@ -160,4 +175,44 @@ func (w *writer) outcome(o alert.Outcome) {
 			WHERE state = 'pending' AND next_try > ?1 AND channel = (SELECT channel FROM outbox WHERE key = ?2)`,
 			database.Millis(o.At), o.Key)
 	}
+	if o.Successor != "" {
+		w.succeed(o)
+	}
+}
+
+// succeed hands what a withdrawn notification went through to the one that stands
+// for it.
+func (w *writer) succeed(o alert.Outcome) {
+	if w.err != nil {
+		return
+	}
+	var kept string
+	if w.err = w.tx.QueryRowContext(w.ctx, `SELECT progress FROM outbox WHERE key = ?`, o.Successor).Scan(&kept); w.err != nil {
+		return
+	}
+	var p alert.Progress
+	if p, w.err = w.store.progress(kept); w.err != nil {
+		return
+	}
+	p.Untold = p.Untold || o.Progress.Untold
+	_, w.err = w.tx.ExecContext(w.ctx, `UPDATE outbox SET progress = ?1,
+		attempts = max(attempts, (SELECT attempts FROM outbox WHERE key = ?3)),
+		waiting_since = min(waiting_since, (SELECT waiting_since FROM outbox WHERE key = ?3)) WHERE key = ?2`, w.progress(p), o.Successor, o.Key)
+}
+
+// progress is p as its column holds it, empty where there is none.
+func (w *writer) progress(p alert.Progress) string {
+	if len(p.Done) == 0 && !p.Short && !p.Untold {
+		return ""
+	}
+
+	return w.json(p, outboxProgress)
+}
+
+func (w *writer) channel(name string, state alert.ChannelState) {
+	if w.err != nil {
+		return
+	}
+	_, w.err = w.tx.ExecContext(w.ctx, `INSERT INTO channels (name, body) VALUES (?1, ?2)
+		ON CONFLICT (name) DO UPDATE SET body = ?2`, name, w.json(state, channelBody))
 }

@@ -26,30 +26,61 @@ func (s *Store) Sent(ctx context.Context, since time.Time) (alert.History, error
 	return sent, nil
 }
 
+// maxWait is the longest time that a notification is left alone: it was tried
+// before the clock was set back where it is to be tried later.
+const maxWait = time.Hour
+
 // NextDue implements alert.Store. The first row of the query is the one to be
-// sent next: all before it are either held up by an earlier one of their alert
-// or have been overtaken.
+// sent next: all before it are either held up by an earlier one of an alert in
+// them or have been overtaken.
 func (s *Store) NextDue(ctx context.Context, channel string, now time.Time) (*alert.Pending, time.Time, error) {
-	var p alert.Pending
 	var nextTry int64
-	var body []byte
-	row := s.db.Read.QueryRowContext(ctx, `SELECT body, attempts, next_try FROM outbox AS o
-		WHERE state = 'pending' AND channel = ?1 AND (attempts < ?2 OR next_try <= ?3)
+	due, tooFar := database.Millis(now), database.Millis(now.Add(maxWait))
+	pending, err := database.Collect(ctx, s.db.Read, func(rows *sql.Rows) (alert.Pending, error) {
+		return s.pending(rows, &nextTry)
+	}, `SELECT body, attempts, progress, next_try FROM outbox AS o
+		WHERE state = 'pending' AND channel = ?1 AND (attempts < ?2 OR next_try <= ?3 OR next_try > ?4)
 		AND NOT EXISTS (SELECT 1 FROM outbox WHERE state = 'pending' AND channel = ?1 AND alert_id = o.alert_id AND seq < o.seq)
-		ORDER BY seq LIMIT 1`, channel, alert.OvertakenAfter, database.Millis(now))
-	err := row.Scan(&body, &p.Attempts, &nextTry)
-	if err == nil && nextTry <= database.Millis(now) {
-		err = s.unmarshal(body, outboxBody, &p.Notification)
-	} else if err == nil || errors.Is(err, sql.ErrNoRows) {
+		AND NOT EXISTS (SELECT 1 FROM outbox AS e WHERE state = 'pending' AND channel = ?1 AND alert_ids != '' AND seq < o.seq
+			AND EXISTS (SELECT 1 FROM json_each(e.alert_ids) WHERE value = o.alert_id
+				OR (o.alert_ids != '' AND value IN (SELECT value FROM json_each(o.alert_ids)))))
+		AND (alert_ids = '' OR NOT EXISTS (SELECT 1 FROM outbox WHERE state = 'pending' AND channel = ?1 AND seq < o.seq
+			AND alert_id IN (SELECT value FROM json_each(o.alert_ids))))
+		ORDER BY seq LIMIT 1`, channel, alert.OvertakenAfter, due, tooFar)
+	switch {
+	case err != nil:
+		return nil, time.Time{}, fmt.Errorf("read the next notification to %s: %w", channel, err)
+	case len(pending) > 0 && (nextTry <= due || nextTry > tooFar):
+		return &pending[0], time.Time{}, nil
+	default:
 		wake, err := s.nextTry(ctx, channel, now)
 
 		return nil, wake, err
 	}
-	if err != nil {
-		return nil, time.Time{}, fmt.Errorf("read the next notification to %s: %w", channel, err)
+}
+
+// pending reads body, attempts and progress, and whatever else a row has.
+func (s *Store) pending(rows *sql.Rows, more ...any) (p alert.Pending, err error) {
+	var body sql.RawBytes
+	var progress string
+	if err := rows.Scan(append([]any{&body, &p.Attempts, &progress}, more...)...); err != nil {
+		return p, err
+	}
+	if err := s.unmarshal(body, outboxBody, &p.Notification); err != nil {
+		return p, err
+	}
+	p.Notification.Progress, err = s.progress(progress)
+
+	return p, err
+}
+
+// progress reads a column of that name.
+func (s *Store) progress(kept string) (p alert.Progress, err error) {
+	if kept == "" {
+		return p, nil
 	}
 
-	return &p, time.Time{}, nil
+	return p, s.unmarshal(sql.RawBytes(kept), outboxProgress, &p)
 }
 
 // nextTry is when the channel has something due again, given that nothing is.
@@ -64,22 +95,72 @@ func (s *Store) nextTry(ctx context.Context, channel string, now time.Time) (tim
 	return database.Moment(at), nil
 }
 
+// Successor implements alert.Store.
+func (s *Store) Successor(ctx context.Context, n alert.Notification) (string, error) {
+	var key string
+	err := s.db.Read.QueryRowContext(ctx, `SELECT later.key FROM outbox AS this JOIN outbox AS later
+			ON later.channel = this.channel AND later.state = 'pending' AND later.seq > this.seq
+		WHERE this.key = ? AND CASE this.alert_ids WHEN '' THEN later.alert_ids = '' AND later.alert_id = this.alert_id
+			ELSE later.alert_ids != '' AND NOT EXISTS (SELECT 1 FROM json_each(this.alert_ids)
+				WHERE value NOT IN (SELECT value FROM json_each(later.alert_ids))) END
+		ORDER BY later.seq LIMIT 1`, n.Key).Scan(&key)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return "", fmt.Errorf("look for newer notifications to %s: %w", n.Channel, err)
+	}
+
+	return key, nil
+}
+
 // Overdue implements alert.Store.
 func (s *Store) Overdue(ctx context.Context, then time.Time, limit int) ([]alert.Pending, error) {
-	overdue, err := database.Collect(ctx, s.db.Read, func(rows *sql.Rows) (alert.Pending, error) {
-		var p alert.Pending
-		var body sql.RawBytes
-		if err := rows.Scan(&body, &p.Attempts); err != nil {
-			return p, err
-		}
+	return s.before(ctx, "owed_at", then, limit)
+}
 
-		return p, s.unmarshal(body, outboxBody, &p.Notification)
-	}, `SELECT body, attempts FROM outbox WHERE state = 'pending' AND owed_at < ? ORDER BY seq LIMIT ?`, database.Millis(then), limit)
+// Waiting implements alert.Store.
+func (s *Store) Waiting(ctx context.Context, then time.Time, limit int) ([]alert.Pending, error) {
+	return s.before(ctx, "waiting_since", then, limit)
+}
+
+func (s *Store) before(ctx context.Context, column string, then time.Time, limit int) ([]alert.Pending, error) {
+	overdue, err := database.Collect(ctx, s.db.Read, func(rows *sql.Rows) (alert.Pending, error) { return s.pending(rows) },
+		`SELECT body, attempts, progress FROM outbox WHERE state = 'pending' AND `+column+` < ? ORDER BY seq LIMIT ?`, database.Millis(then), limit)
 	if err != nil {
 		return nil, fmt.Errorf("read overdue notifications: %w", err)
 	}
 
 	return overdue, nil
+}
+
+// ChannelStates implements alert.Store.
+func (s *Store) ChannelStates(ctx context.Context) (map[string]alert.ChannelState, error) {
+	states := map[string]alert.ChannelState{}
+	_, err := database.Collect(ctx, s.db.Read, func(rows *sql.Rows) (struct{}, error) {
+		var name string
+		var body sql.RawBytes
+		if err := rows.Scan(&name, &body); err != nil {
+			return struct{}{}, err
+		}
+		var state alert.ChannelState
+		err := s.unmarshal(body, channelBody, &state)
+		states[name] = state
+
+		return struct{}{}, err
+	}, `SELECT name, body FROM channels`)
+	if err != nil {
+		return states, fmt.Errorf("read how the channels are: %w", err)
+	}
+
+	return states, nil
+}
+
+// Installation identifies this database among others: it was made with it.
+func (s *Store) Installation(ctx context.Context) (string, error) {
+	var id string
+	if err := s.db.Read.QueryRowContext(ctx, `SELECT id FROM installation`).Scan(&id); err != nil {
+		return "", fmt.Errorf("read the installation's id: %w", err)
+	}
+
+	return id, nil
 }
 
 // Backlog implements alert.Store.

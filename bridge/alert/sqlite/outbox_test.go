@@ -169,3 +169,122 @@ func TestLastOutcomes(t *testing.T) {
 		t.Errorf("outcomes (-want +got):\n%s", diff)
 	}
 }
+
+// oweMany owes a digest.
+func oweMany(t *testing.T, s *Store, key string, ids ...string) {
+	t.Helper()
+	commit(t, s, alert.Changes{Notifications: []alert.Notification{{
+		Key: key, Channel: "email", Kind: alert.KindDigest, AlertIDs: ids, Total: len(ids), OwedAt: noon,
+	}}})
+}
+
+func TestNothingOvertakesADigestOfItsAlert(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	oweMany(t, s, "digest", "a", "b", "c")
+	owe(t, s, "end of b", "email", "b", noon)
+	oweMany(t, s, "end of c and d", "c", "d")
+	owe(t, s, "end of d", "email", "d", noon)
+	owe(t, s, "other", "email", "e", noon)
+	for range alert.OvertakenAfter {
+		fail(t, s, "digest", noon, time.Hour)
+	}
+	if got := next(t, s, noon); got != "other" {
+		t.Errorf("due: %q, want what is of another alert", got)
+	}
+	var order []string
+	for key := next(t, s, noon.Add(time.Hour)); key != "" && len(order) < 10; key = next(t, s, noon.Add(time.Hour)) {
+		order = append(order, key)
+		commit(t, s, alert.Changes{Outcomes: []alert.Outcome{{Key: key, State: alert.Delivered, At: noon}}})
+	}
+	if diff := cmp.Diff([]string{"digest", "end of b", "end of c and d", "end of d", "other"}, order); diff != "" {
+		t.Errorf("order (-want +got):\n%s", diff)
+	}
+}
+
+func TestSuccessor(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	owe(t, s, "first", "email", "a", noon)
+	owe(t, s, "elsewhere", "slack", "a", noon)
+	oweMany(t, s, "firing", "a", "b")
+	owe(t, s, "second", "email", "a", noon.Add(time.Hour))
+	oweMany(t, s, "of others", "b", "c")
+	oweMany(t, s, "ended", "c", "b", "a")
+	for key, want := range map[string]string{"first": "second", "second": "", "firing": "ended", "of others": "ended", "ended": "", "elsewhere": ""} {
+		n := alert.Notification{Key: key, Channel: "email"}
+		if got, err := s.Successor(t.Context(), n); err != nil || got != want {
+			t.Errorf("after %q: %q (%v), want %q", key, got, err, want)
+		}
+	}
+	for range 7 {
+		fail(t, s, "first", noon, 0)
+	}
+	commit(t, s, alert.Changes{Outcomes: []alert.Outcome{{
+		Key: "first", State: alert.Withdrawn, At: noon, Successor: "second", Progress: alert.Progress{Untold: true},
+	}}})
+	waiting, err := s.Waiting(t.Context(), noon.Add(time.Second), 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := false
+	for _, p := range waiting {
+		if p.Notification.Key == "second" {
+			found = p.Attempts == 7 && p.Notification.Progress.Untold
+		}
+	}
+	if !found {
+		t.Errorf("waiting since noon: %+v, want the successor with what it took over", waiting)
+	}
+}
+
+func TestProgressAndChannelsSurviveARestart(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "alerts.db")
+	key := newGCM(t)
+	s := mustOpen(t, path, Sealed(key))
+	owe(t, s, "k", "email", "a", noon)
+	want := alert.Progress{Done: []string{"ann@example.com"}, Short: true}
+	state := alert.ChannelState{LastFailed: noon, LastError: "535 no", FailingSince: noon, Failures: 3, DownSince: noon, HeldUntil: noon.Add(time.Hour)}
+	commit(t, s, alert.Changes{
+		Outcomes: []alert.Outcome{{Key: "k", State: alert.Unsettled, At: noon, NextTry: noon, Progress: want, Overtaken: true}},
+		Channels: map[string]alert.ChannelState{"email": state},
+	})
+	id, err := s.Installation(t.Context())
+	if err != nil || len(id) != 16 {
+		t.Errorf("installation %q, error %v", id, err)
+	}
+	mustClose(t, s)
+	s = mustOpen(t, path, Sealed(key))
+	defer mustClose(t, s)
+	p, _, err := s.NextDue(t.Context(), "email", noon)
+	if err != nil || p.Attempts != alert.OvertakenAfter {
+		t.Fatalf("pending %+v, error %v", p, err)
+	}
+	if diff := cmp.Diff(want, p.Notification.Progress); diff != "" {
+		t.Errorf("progress (-want +got):\n%s", diff)
+	}
+	states, err := s.ChannelStates(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[string]alert.ChannelState{"email": state}, states); diff != "" {
+		t.Errorf("channels (-want +got):\n%s", diff)
+	}
+	if again, err := s.Installation(t.Context()); err != nil || again != id {
+		t.Errorf("after a restart the installation is %q (%v), want %q", again, err, id)
+	}
+	if other, err := open(t).Installation(t.Context()); err != nil || other == id {
+		t.Errorf("another database has the installation %q too (%v)", other, err)
+	}
+}
+
+func TestWhatWasTriedBeforeTheClockWasSetBackIsDue(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	owe(t, s, "k", "email", "a", noon)
+	fail(t, s, "k", noon, time.Minute)
+	if got := next(t, s, noon.Add(-24*time.Hour)); got != "k" {
+		t.Errorf("a day earlier %q is due, want what would wait for a day", got)
+	}
+}

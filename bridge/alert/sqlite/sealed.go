@@ -39,7 +39,10 @@ var (
 	outboxBody = column{"outbox", "body"}
 	outboxSaid = column{"outbox", "answer"}
 
-	sealedColumns = []column{alertBody, eventText, outboxBody, outboxSaid}
+	outboxProgress = column{"outbox", "progress"}
+	channelBody    = column{"channels", "body"}
+
+	sealedColumns = []column{alertBody, eventText, outboxBody, outboxSaid, outboxProgress, channelBody}
 )
 
 // additional binds a text to its column.

@@ -61,21 +61,23 @@ func (n *Notifier) String() string { return "email by " + n.config.address() }
 // GoString is String.
 func (n *Notifier) GoString() string { return n.String() }
 
-// Notify sends one mail. It counts as accepted once the server took it for at
-// least one recipient; the Result names the recipients that were refused. An
-// answer of 4xx and trouble with the connection may pass. An answer of 5xx, at
-// whatever command, is for good, and so is a server that does not offer the
-// STARTTLS or AUTH that is configured: to try a refused login again would only
-// lock the account.
+// Notify sends one mail, to those recipients that have not accepted it before.
+// Where the server takes it for some and puts others off, that is an error, and
+// the Result says who is done; those it refuses for good are named. An answer of
+// 4xx and trouble with the connection may pass. 5xx to the message itself is about
+// that one; 5xx to anything else, and a server that does not offer the STARTTLS or
+// AUTH that is configured, mean that it will take nothing.
 func (n *Notifier) Notify(ctx context.Context, note alert.Notification, extra alert.Extra) (alert.Result, error) {
 	message, templateErr := n.compose(note, extra)
 	ctx, cancel := context.WithTimeout(ctx, n.config.Timeout)
 	defer cancel()
 
-	said, err := n.send(ctx, message)
-	var result alert.Result
+	sent, err := n.send(ctx, message, note.Progress.Done)
+	result := alert.Result{Done: sent.done, Reason: sent.reason}
+	said := sent.said
 	if err != nil {
-		result.Retry = retry(err)
+		result.Partial = sent.accepted > 0
+		classify(&result, err)
 		err = n.scrub.Error("send mail", errors.Join(err, ctx.Err()))
 		said = err.Error()
 	}

@@ -13,6 +13,9 @@ import (
 	"llmwatch/bridge/notify"
 )
 
+// maxShort bounds the text of a mail that was refused in its full length, in bytes.
+const maxShort = 2000
+
 // compose makes the mail. It returns one also where an own template failed.
 func (n *Notifier) compose(note alert.Notification, extra alert.Extra) (*gomail.Msg, error) {
 	data := notify.NewData(note, extra)
@@ -24,9 +27,14 @@ func (n *Notifier) compose(note alert.Notification, extra alert.Extra) (*gomail.
 	m.FromMailAddress(n.from)
 	m.ToMailAddress(n.to...)
 	m.Subject(subject)
+	if note.Progress.Short {
+		text = notify.Truncate(text, maxShort)
+	}
 	m.SetBodyString(gomail.TypeTextPlain, text)
-	m.AddAlternativeString(gomail.TypeTextHTML, html)
-	if len(extra.Chart) > 0 {
+	if !note.Progress.Short {
+		m.AddAlternativeString(gomail.TypeTextHTML, html)
+	}
+	if len(extra.Chart) > 0 && !note.Progress.Short {
 		m.EmbedReadSeeker("chart.png", bytes.NewReader(extra.Chart),
 			gomail.WithFileContentID("<"+notify.ChartID+">"), gomail.WithFileContentType("image/png"))
 	}
@@ -56,7 +64,7 @@ func (n *Notifier) thread(note alert.Notification) string {
 		return ""
 	}
 
-	return "<" + n.messageID("thread", note.Alerts[0].ID+"/"+note.Channel) + ">"
+	return "<" + n.messageID("thread", note.Installation+note.Alerts[0].ID+"/"+note.Channel) + ">"
 }
 
 // messageID is the same for the same key: a server that gets a mail twice can

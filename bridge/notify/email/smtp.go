@@ -1,39 +1,109 @@
 package email
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
+	"net/mail"
 	"net/textproto"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	gomail "github.com/wneessen/go-mail"
 	"github.com/wneessen/go-mail/smtp"
+
+	"llmwatch/bridge/alert"
 )
 
 // errConfig marks what the server does not offer although the configuration
 // asks for it.
 var errConfig = errors.New("the server does not offer what the configuration asks for")
 
-// retry says whether a failure may pass.
-func retry(err error) bool {
-	if answer, ok := errors.AsType[*textproto.Error](err); ok {
-		return answer.Code < 500
-	}
+// place is where in a conversation something failed.
+type place string
 
-	return !errors.Is(err, errConfig)
+// The places.
+const (
+	atConnection place = "connection"
+	atLogin      place = "AUTH"
+	atSender     place = "MAIL FROM"
+	atRecipient  place = "RCPT TO"
+	atMessage    place = "DATA"
+)
+
+// placed is an error with its place.
+type placed struct {
+	error
+	at place
 }
 
-// send has one conversation with the server and returns what it said at the end.
-func (n *Notifier) send(ctx context.Context, m *gomail.Msg) (string, error) {
+// Unwrap returns the error itself.
+func (p *placed) Unwrap() error { return p.error }
+
+// tooBig is the code that is about the message even before it was sent: MAIL FROM
+// may tell its size (RFC 1870).
+const tooBig = 552
+
+// classify says what an error means for the next attempts.
+func classify(r *alert.Result, err error) {
+	answer, answered := errors.AsType[*textproto.Error](err)
+	where, at := errors.AsType[*placed](err)
+	if !at {
+		where = &placed{at: atConnection}
+	}
+	r.Reason = string(where.at)
+	switch {
+	case errors.Is(err, errConfig):
+		r.Outage = true
+	case !answered:
+		r.Retry = true
+	default:
+		r.Reason += " " + strconv.Itoa(answer.Code)
+		ofMessage := where.at == atMessage || (where.at == atSender && answer.Code == tooBig)
+		r.Retry = answer.Code < 500
+		r.Outage = !r.Retry && !ofMessage
+		r.Login = r.Outage && where.at == atLogin
+	}
+}
+
+// passes says whether a failure may.
+func passes(err error) bool {
+	var r alert.Result
+	classify(&r, err)
+
+	return r.Retry
+}
+
+// quitTimeout is how long a server may take to say goodbye.
+const quitTimeout = 2 * time.Second
+
+// sent is what became of a mail.
+type sent struct {
+	// said is what the server said at the end.
+	said string
+	// accepted counts the recipients that took it now; done are those and the ones
+	// refused for good, and reason says why where there are any of these.
+	accepted int
+	done     []string
+	reason   string
+}
+
+// send has one conversation with the server, about those recipients that are not
+// done yet.
+func (n *Notifier) send(ctx context.Context, m *gomail.Msg, done []string) (sent, error) {
+	to := slices.DeleteFunc(slices.Clone(n.to), func(a *mail.Address) bool { return slices.Contains(done, a.Address) })
+	if len(to) == 0 {
+		return sent{said: "all recipients have it"}, nil
+	}
 	conn, err := n.dial(ctx)
 	if err != nil {
-		return "", fmt.Errorf("connect to %s: %w", n.config.address(), err)
+		return sent{}, fmt.Errorf("connect to %s: %w", n.config.address(), err)
 	}
 	defer conn.Close()
 	// Whoever ends the context must not wait for a server that has gone silent.
@@ -42,20 +112,26 @@ func (n *Notifier) send(ctx context.Context, m *gomail.Msg) (string, error) {
 
 	c, err := smtp.NewClient(conn, n.config.SMTPServer)
 	if err != nil {
-		return "", fmt.Errorf("greet: %w", err)
+		return sent{}, fmt.Errorf("greet: %w", err)
 	}
 	c.SkipSMTPUTF8(true)
 	if err := c.Hello(localName()); err != nil {
-		return "", fmt.Errorf("EHLO: %w", err)
+		return sent{}, fmt.Errorf("EHLO: %w", err)
 	}
 	if err := n.secure(c); err != nil {
-		return "", err
+		return sent{}, err
 	}
 	if err := n.login(c); err != nil {
-		return "", err
+		return sent{}, &placed{err, atLogin}
+	}
+	result, err := n.deliver(c, m, to)
+	if result.accepted > 0 && stop() {
+		// The mail is the server's now: what becomes of QUIT changes nothing.
+		_ = conn.SetDeadline(time.Now().Add(quitTimeout))
+		_ = c.Quit()
 	}
 
-	return n.deliver(c, m)
+	return result, err
 }
 
 func (n *Notifier) dial(ctx context.Context) (net.Conn, error) {
@@ -130,31 +206,57 @@ func loopback(host string) bool {
 	return host == "localhost" || host == "127.0.0.1" || host == "::1"
 }
 
-// deliver sends the mail to those recipients that the server accepts.
-func (n *Notifier) deliver(c *smtp.Client, m *gomail.Msg) (string, error) {
+// deliver sends the mail to those recipients that the server accepts. It is an
+// error where others may be accepted later.
+func (n *Notifier) deliver(c *smtp.Client, m *gomail.Msg, to []*mail.Address) (sent, error) {
 	if err := c.Mail("<" + n.from.Address + ">"); err != nil {
-		return "", fmt.Errorf("MAIL FROM %s: %w", n.from.Address, err)
+		return sent{}, &placed{fmt.Errorf("MAIL FROM %s: %w", n.from.Address, err), atSender}
 	}
-	var refused []string
-	var hopeful error
-	for _, to := range n.to {
-		err := c.Rcpt("<" + to.Address + ">")
+	var s sent
+	var refused []string // For good, or for now.
+	var later, never error
+	for _, a := range to {
+		err := c.Rcpt("<" + a.Address + ">")
 		if err == nil {
+			s.accepted++
+			s.done = append(s.done, a.Address)
+
 			continue
 		}
-		err = fmt.Errorf("RCPT TO %s: %w", to.Address, err)
+		err = &placed{fmt.Errorf("RCPT TO %s: %w", a.Address, err), atRecipient}
 		if _, answered := errors.AsType[*textproto.Error](err); !answered {
-			return "", err
+			return sent{}, err
 		}
 		refused = append(refused, err.Error())
-		if hopeful == nil || retry(err) {
-			hopeful = err
+		if passes(err) {
+			later = err
+		} else {
+			never = cmp.Or(never, err)
+			s.done = append(s.done, a.Address)
 		}
 	}
-	if len(refused) == len(n.to) {
-		return "", hopeful
+	if s.accepted == 0 {
+		return sent{}, cmp.Or(later, never)
+	}
+	said, err := transfer(c, m)
+	if err != nil {
+		return sent{}, &placed{err, atMessage}
+	}
+	s.said = strings.Join(append([]string{fmt.Sprintf("accepted for %d of %d recipients%s", s.accepted, len(to), said)}, refused...), "; ")
+	if never != nil {
+		var r alert.Result
+		classify(&r, never)
+		s.reason = r.Reason
+	}
+	if later != nil {
+		return s, fmt.Errorf("accepted for %d of %d recipients: %w", s.accepted, len(to), later)
 	}
 
+	return s, nil
+}
+
+// transfer sends the mail itself, and returns what the server said to it.
+func transfer(c *smtp.Client, m *gomail.Msg) (string, error) {
 	w, err := c.Data()
 	if err != nil {
 		return "", fmt.Errorf("DATA: %w", err)
@@ -165,12 +267,9 @@ func (n *Notifier) deliver(c *smtp.Client, m *gomail.Msg) (string, error) {
 	if err := w.Close(); err != nil {
 		return "", fmt.Errorf("end of DATA: %w", err)
 	}
-	said := fmt.Sprintf("accepted for %d of %d recipients", len(n.to)-len(refused), len(n.to))
 	if d, ok := w.(*smtp.DataCloser); ok {
-		said += ": " + d.ServerResponse()
+		return ": " + d.ServerResponse(), nil
 	}
-	// The mail is the server's now: what becomes of QUIT changes nothing.
-	_ = c.Quit()
 
-	return strings.Join(append([]string{said}, refused...), "; "), nil
+	return "", nil
 }

@@ -19,8 +19,8 @@ const (
 type message struct {
 	// Text is shown where blocks cannot be, as in a desktop notification.
 	Text        string       `json:"text"`
-	Blocks      []block      `json:"blocks"`
-	Attachments []attachment `json:"attachments"`
+	Blocks      []block      `json:"blocks,omitempty"`
+	Attachments []attachment `json:"attachments,omitempty"`
 	UnfurlLinks bool         `json:"unfurl_links"`
 	UnfurlMedia bool         `json:"unfurl_media"`
 }

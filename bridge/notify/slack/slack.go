@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"llmwatch/bridge/alert"
@@ -84,6 +85,9 @@ func (n *Notifier) GoString() string { return n.String() }
 // itself does not recognise repetitions.
 func (n *Notifier) Notify(ctx context.Context, note alert.Notification, extra alert.Extra) (alert.Result, error) {
 	m, templateErrs := compose(n.templates, notify.NewData(note, extra))
+	if note.Progress.Short {
+		m.Blocks, m.Attachments = nil, nil
+	}
 	body, err := encode(m)
 	if err != nil {
 		return alert.Result{}, err
@@ -93,12 +97,44 @@ func (n *Notifier) Notify(ctx context.Context, note alert.Notification, extra al
 		Header: http.Header{"Content-Type": {"application/json; charset=utf-8"}, "User-Agent": {"llmwatch"}},
 		Body:   body,
 		Scrub:  n.scrub,
+
+		Understand: understand,
 	}.Do(ctx, n.client)
 	if templateErr := errors.Join(templateErrs...); templateErr != nil {
 		result.Text += "; " + n.scrub.Text(templateErr.Error())
 	}
 
 	return result, err
+}
+
+// The errors that Slack and what is compatible with it name, some with status 200:
+// https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks.
+var verdicts = map[string]notify.Verdict{
+	"invalid_payload": notify.Unfit, "no_text": notify.Unfit, "too_many_attachments": notify.Unfit, "msg_too_long": notify.Unfit,
+	"invalid_blocks": notify.Unfit, "invalid_blocks_format": notify.Unfit, "invalid_attachments": notify.Unfit,
+	"no_service": notify.Gone, "no_service_id": notify.Gone, "no_active_hooks": notify.Gone, "no_team": notify.Gone, "team_disabled": notify.Gone,
+	"invalid_token": notify.Gone, "user_not_found": notify.Gone, "channel_not_found": notify.Gone, "channel_is_archived": notify.Gone,
+	"action_prohibited": notify.Gone, "posting_to_general_channel_denied": notify.Gone,
+	"rate_limited": notify.Later, "ratelimited": notify.Later, "rollup_error": notify.Later,
+}
+
+// understand finds an error in the words of an answer: the bare name of one, or
+// {"ok": false, "error": NAME} as Slack's other interfaces have it.
+func understand(words string) notify.Verdict {
+	var answer struct {
+		OK    *bool  `json:"ok"`
+		Error string `json:"error"`
+	}
+	name := strings.TrimSpace(words)
+	if json.Unmarshal([]byte(words), &answer) == nil && answer.OK != nil && !*answer.OK {
+		if v, known := verdicts[answer.Error]; known {
+			return v
+		}
+
+		return notify.Unfit
+	}
+
+	return verdicts[name]
 }
 
 // encode leaves < and > as Slack documents them.

@@ -360,3 +360,50 @@ func FuzzEscape(f *testing.F) {
 		}
 	})
 }
+
+func TestAnswersThatOnlySlackGives(t *testing.T) {
+	for words, want := range map[string]struct {
+		status        int
+		retry, outage bool
+		accepted      bool
+	}{
+		"ok":                                    {status: 200, accepted: true},
+		`{"ok": true}`:                          {status: 200, accepted: true},
+		"invalid_payload":                       {status: 200},
+		`{"ok": false, "error": "no_text"}`:     {status: 200},
+		`{"ok":false,"error":"ratelimited"}`:    {status: 200, retry: true},
+		"channel_not_found":                     {status: 200, outage: true},
+		"no_service":                            {status: 404, outage: true},
+		"user_not_found":                        {status: 400, outage: true},
+		"invalid_token":                         {status: 403, outage: true},
+		"channel_is_archived":                   {status: 410, outage: true},
+		"invalid_blocks":                        {status: 400},
+		"too large":                             {status: 413},
+		"moved":                                 {status: 302, outage: true},
+		strings.Repeat("<html>busy", 1_000_000): {status: 503, retry: true},
+	} {
+		n, _ := open(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(want.status)
+			_, _ = io.WriteString(w, words)
+		})
+		r, err := n.Notify(t.Context(), notifytest.Firing(), alert.Extra{})
+		if (err == nil) != want.accepted || r.Retry != want.retry || r.Outage != want.outage || len(r.Text) > 1000 {
+			t.Errorf("%d %.40s: got %+v, error %v; want %+v", want.status, words, r, err, want)
+		}
+	}
+}
+
+func TestAShortMessageHasNoBlocks(t *testing.T) {
+	n, f := open(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })
+	note := notifytest.Hostile()
+	note.Progress.Short = true
+	if _, err := n.Notify(t.Context(), note, notifytest.HostileExtra()); err != nil {
+		t.Fatal(err)
+	}
+	<-f.received
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if size := len(f.bodies[0]); size > 2000 {
+		t.Errorf("the message has %d bytes, want a short one", size)
+	}
+}

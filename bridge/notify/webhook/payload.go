@@ -55,15 +55,26 @@ const (
 func encode(n alert.Notification, c *Config) ([]byte, error) {
 	p := payload{Version: "4", Status: "firing", Receiver: n.Channel, ExternalURL: c.ExternalURL}
 	size := 0
-	for _, a := range notify.Gravest(n.Alerts, c.MaxAlerts) {
+	most := c.MaxAlerts
+	if n.Progress.Short {
+		most = min(most, maxShort)
+	}
+	for _, a := range notify.Gravest(n.Alerts, most) {
 		converted := convert(a)
+		if n.Progress.Short {
+			converted.shorten()
+		}
 		if size += converted.size(); size > maxAlerts && len(p.Alerts) > 0 {
 			break
 		}
 		p.Alerts = append(p.Alerts, converted)
 	}
-	if n.Kind == alert.KindTest && len(p.Alerts) == 0 {
+	switch {
+	case len(p.Alerts) > 0:
+	case n.Kind == alert.KindTest:
 		p.Alerts = []payloadAlert{sample(n.OwedAt)}
+	case n.About != "":
+		p.Alerts = []payloadAlert{outage(&n)}
 	}
 	p.TruncatedAlerts = max(n.Total, len(n.Alerts), len(p.Alerts)) - len(p.Alerts)
 	if len(p.Alerts) > 0 && !slices.ContainsFunc(p.Alerts, func(a payloadAlert) bool { return a.Status == "firing" }) {
@@ -121,6 +132,37 @@ func sample(now time.Time) payloadAlert {
 		StartsAt:    now.UTC(),
 		Fingerprint: alert.Fingerprint(labels),
 	}
+}
+
+// outage is a channel that cannot deliver, or can again, as an alert: receivers
+// know nothing else.
+func outage(n *alert.Notification) payloadAlert {
+	labels := map[string]string{"alertname": "notification_channel_down", "severity": string(alert.Critical), "channel": n.About}
+	p := payloadAlert{
+		Status: "firing", Labels: bounded(labels), StartsAt: n.Since.UTC(), Fingerprint: alert.Fingerprint(labels),
+		Annotations: map[string]string{"summary": "The channel " + value(n.About) + " cannot deliver", "description": value(n.Comment)},
+	}
+	if n.Kind == alert.KindChannelUp {
+		p.Status, p.EndsAt = "resolved", n.OwedAt.UTC()
+	}
+
+	return p
+}
+
+// maxShort is how many alerts a payload holds that was refused in its full
+// length, maxShortValue how long their texts are in bytes.
+const (
+	maxShort      = 10
+	maxShortValue = 200
+)
+
+// shorten leaves what tells the alert from others, and its summary.
+func (p *payloadAlert) shorten() {
+	for name, text := range p.Labels {
+		p.Labels[name] = notify.Truncate(text, maxShortValue)
+	}
+	p.Annotations = map[string]string{"summary": notify.Truncate(p.Annotations["summary"], maxShortValue)}
+	p.GeneratorURL = ""
 }
 
 func bounded(set map[string]string) map[string]string {

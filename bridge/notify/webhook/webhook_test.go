@@ -366,3 +366,36 @@ func FuzzEncode(f *testing.F) {
 		}
 	})
 }
+
+func TestAnotherChannelsOutageIsAnAlert(t *testing.T) {
+	note := alert.Notification{
+		Kind: alert.KindChannelDown, Channel: "hook", About: "email", Comment: "535 wrong password",
+		Since: notifytest.Now.Add(-time.Hour), OwedAt: notifytest.Now,
+	}
+	c := config("http://localhost")
+	for kind, status := range map[alert.Kind]string{alert.KindChannelDown: "firing", alert.KindChannelUp: "resolved"} {
+		note.Kind = kind
+		body, err := encode(note, &c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var p payload
+		if err := json.Unmarshal(body, &p); err != nil {
+			t.Fatal(err)
+		}
+		if p.Status != status || len(p.Alerts) != 1 || p.Alerts[0].Status != status || p.Alerts[0].Labels["channel"] != "email" ||
+			p.Alerts[0].Annotations["description"] != "535 wrong password" || !p.Alerts[0].StartsAt.Equal(note.Since) {
+			t.Errorf("%s: got %s", kind, body)
+		}
+	}
+}
+
+func TestAShortPayload(t *testing.T) {
+	note := notifytest.Huge()
+	note.Progress.Short = true
+	c := config("http://localhost")
+	body, err := encode(note, &c)
+	if err != nil || len(body) > 20_000 {
+		t.Errorf("got %d bytes (%v), want a short payload", len(body), err)
+	}
+}

@@ -2013,6 +2013,13 @@ export interface operations {
                             channel: string;
                             accepted: boolean;
                             answer: string;
+                            /**
+                             * Format: date-time
+                             * @description Until when nothing was to be tried on the channel before the test. An accepted test ends that.
+                             */
+                            held_until: string | null;
+                            /** @description Notifications that waited on the channel. */
+                            pending: number;
                         }[];
                         count: number;
                     };
