@@ -25,6 +25,8 @@ const (
 	NeedManage      Need = "manage_rules"
 	NeedIngest      Need = "ingest_data"
 	NeedScrape      Need = "scrape_metrics"
+
+	NeedConfiguration Need = "read_configuration"
 )
 
 // Route is a path template and what its methods need. A path that ends with a
@@ -36,7 +38,7 @@ type Route struct {
 
 // Routes is the one table of who may do what. What is not in it is not served:
 // New panics. docs/security.md shows it with the roles.
-var Routes = []Route{
+var Routes = append([]Route{
 	{Base + "/health", get(NeedNothing)},
 	{Base + "/login", post(NeedNothing)},
 	{Base + "/logout", post(NeedCaller)},
@@ -44,7 +46,7 @@ var Routes = []Route{
 	{Base + "/openapi.yaml", get(NeedCaller)},
 
 	{Base + "/status", get(NeedRead)},
-	{Base + "/configuration", get(NeedManage)},
+	{Base + "/configuration", get(NeedConfiguration)},
 	{Base + "/metrics/system", get(NeedRead)},
 	{Base + "/metrics/api", both(NeedRead, NeedIngest)},
 	{Base + "/metrics/app", both(NeedRead, NeedIngest)},
@@ -80,14 +82,43 @@ var Routes = []Route{
 	{ReadyPath, get(NeedNothing)},
 	{"/-/reload", post(NeedManage)},
 	{"/metrics", get(NeedScrape)},
-	{"/prometheus/", both(NeedRead, NeedRead)},
-	{"/prometheus/metrics", get(NeedScrape)},
-	{"/prometheus/api/v1/write", post(NeedIngest)},
-	{"/prometheus/api/v1/otlp/", post(NeedIngest)},
-
 	{"/", get(NeedPage)},
 	{"/assets/", get(NeedNothing)}, // The page's code, which also shows the login.
 	{"/api/", every(NeedCaller)},   // What does not exist there.
+}, engineRoutes()...)
+
+// engineRoutes is the part of the embedded engine's API that is served. What a later
+// release of it adds is not, until it stands here. Who may read metrics sees what was
+// measured; how it is measured, which addresses, headers and parameters may tell secrets
+// of, is part of the configuration.
+func engineRoutes() []Route {
+	const api = "/prometheus/api/v1"
+	routes := []Route{
+		{"/prometheus/metrics", get(NeedScrape)},
+		{api + "/write", post(NeedIngest)},
+		{api + "/otlp/v1/metrics", post(NeedIngest)},
+		{api + "/read", post(NeedRead)},
+	}
+	for _, path := range []string{
+		"/query", "/query_range", "/query_exemplars", "/format_query", "/parse_query", "/series", "/labels",
+		"/search/metric_names", "/search/label_names", "/search/label_values",
+	} {
+		routes = append(routes, Route{api + path, both(NeedRead, NeedRead)})
+	}
+	for _, path := range []string{
+		"/label/{name}/values", "/metadata", "/rules", "/alerts", "/features", "/openapi.yaml",
+		"/status/buildinfo", "/status/tsdb", "/status/tsdb/blocks", "/status/walreplay", "/status/self_metrics",
+	} {
+		routes = append(routes, Route{api + path, get(NeedRead)})
+	}
+	for _, path := range []string{
+		"/targets", "/targets/metadata", "/targets/relabel_steps", "/scrape_pools", "/scrape_pools/config", "/alertmanagers",
+		"/status/config", "/status/flags", "/status/runtimeinfo", "/notifications",
+	} {
+		routes = append(routes, Route{api + path, get(NeedConfiguration)})
+	}
+
+	return append(routes, Route{"/prometheus/", every(NeedCaller)}) // What does not exist there.
 }
 
 func get(need Need) map[string]Need { return both(need, "") }

@@ -20,7 +20,7 @@ type sessionView struct {
 }
 
 // everything is what callers may do who are not authenticated.
-var everything = []string{string(NeedRead), string(NeedAcknowledge), string(NeedManage), string(NeedIngest), string(NeedScrape)}
+var everything = []string{string(NeedRead), string(NeedAcknowledge), string(NeedManage), string(NeedIngest), string(NeedScrape), string(NeedConfiguration)}
 
 func viewSession(c *Caller) single {
 	if c == nil {

@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -23,6 +24,7 @@ import (
 
 	"llmwatch/bridge"
 	"llmwatch/internal/auth"
+	"llmwatch/internal/engine"
 )
 
 // tokensIn makes a token for each role.
@@ -95,7 +97,7 @@ func TestEveryRouteWithEveryRole(t *testing.T) {
 			for role, token := range tokens {
 				status, text := try(t, method, url, token)
 				if strings.Contains(text, "there is nothing at") {
-					if route.Path != "/api/" && route.Path != "/assets/" { // Those are for what is below them.
+					if !slices.Contains([]string{"/api/", "/assets/", engine.Prefix + "/"}, route.Path) { // Those are for what is below them.
 						t.Errorf("%s %s is in the table and not served", method, route.Path)
 					}
 					continue
@@ -115,6 +117,64 @@ func TestEveryRouteWithEveryRole(t *testing.T) {
 					t.Errorf("%s %s with role %q is answered with %d, want %d: %s", method, route.Path, role, status, want, text)
 				}
 			}
+		}
+	}
+}
+
+// refusedOfEngine are the paths of the embedded engine's API that are not served, on
+// purpose.
+var refusedOfEngine = map[string]string{
+	"/*path":                       "browsers of other origins have no business there",
+	"/notifications/live":          "the engine has no notifications of its own, and streams need an end",
+	"/admin/tsdb/delete_series":    "nobody deletes series",
+	"/admin/tsdb/clean_tombstones": "nobody deletes series",
+	"/admin/tsdb/snapshot":         "a snapshot fills the disk",
+}
+
+// TestEveryPathOfTheEngineIsDecidedOn fails when a release of the engine has paths on which
+// nobody has decided who may use them. They are not served until somebody does.
+func TestEveryPathOfTheEngineIsDecidedOn(t *testing.T) {
+	dir := t.TempDir()
+	cfg := listening(CommandServe)
+	cfg.Server.DataDir = dir
+	engineCfg, _, err := cfg.prepare(silent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	eng, err := engine.Start(*engineCfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := eng.Stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	served := map[string]bool{}
+	for _, route := range bridge.Routes {
+		served[route.Path] = true
+	}
+	variable := regexp.MustCompile(`:([a-z]+)`)
+	paths := map[string]bool{}
+	for _, path := range eng.Paths() {
+		path = variable.ReplaceAllString(path, "{$1}")
+		paths[path] = true
+		below := strings.TrimPrefix(path, engine.Prefix+"/api/v1")
+		if served[path] == (refusedOfEngine[below] != "") {
+			t.Errorf("%s: served %v, refused because %q: decide in bridge/routes.go, or here", path, served[path], refusedOfEngine[below])
+		}
+	}
+	if len(paths) < 30 {
+		t.Errorf("the engine tells of %d paths", len(paths))
+	}
+	for path := range served {
+		if strings.HasPrefix(path, engine.Prefix+"/api/") && !paths[path] {
+			t.Errorf("%s is in the table, and the engine does not have it", path)
+		}
+	}
+	for path := range cheapOfEngine {
+		if !served[engine.Prefix+"/api/v1"+path] {
+			t.Errorf("%s is cheap and not served", path)
 		}
 	}
 }

@@ -93,20 +93,35 @@ func refuse(w http.ResponseWriter, _ *http.Request, why gate.Refusal, message st
 
 // expensive are the beginnings of the paths of queries.
 var expensive = []string{
-	engine.Prefix + "/api/v1/query", engine.Prefix + "/api/v1/series", engine.Prefix + "/api/v1/label", engine.Prefix + "/api/v1/read",
 	bridge.Base + "/metrics/", bridge.Base + "/dashboard/", bridge.Base + "/logs/search", bridge.Base + "/logs/statistics", bridge.Base + "/logs/context",
+}
+
+// cheapOfEngine are the paths of the embedded engine's API that cost little, whatever
+// there is to tell. All others are queries: what is forgotten here waits for its turn.
+var cheapOfEngine = map[string]bool{
+	"/write": true, "/otlp/v1/metrics": true, // What programs push has bounds of its own.
+	"/features": true, "/openapi.yaml": true, "/alerts": true, "/rules": true, "/notifications": true,
+	"/status/buildinfo": true, "/status/runtimeinfo": true, "/status/flags": true, "/status/walreplay": true,
 }
 
 // kindOf tells what a request costs. What is pushed below /metrics/ is cheap.
 func kindOf(r *http.Request) gate.Kind {
-	switch path := r.URL.Path; {
+	path := r.URL.Path
+	switch {
 	case strings.HasPrefix(path, bridge.Base+"/export/"):
 		return gate.Export
 	case path == "/metrics", path == engine.Prefix+"/metrics":
 		return gate.Scrape
 	}
-	for _, path := range expensive {
-		if strings.HasPrefix(r.URL.Path, path) && (r.Method != http.MethodPost || strings.HasPrefix(path, engine.Prefix)) {
+	if asked, ok := strings.CutPrefix(path, engine.Prefix+"/api/v1"); ok {
+		if cheapOfEngine[asked] {
+			return gate.Cheap
+		}
+
+		return gate.Query
+	}
+	for _, begin := range expensive {
+		if strings.HasPrefix(path, begin) && r.Method != http.MethodPost {
 			return gate.Query
 		}
 	}

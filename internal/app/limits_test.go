@@ -37,6 +37,12 @@ func TestWhatIsExpensive(t *testing.T) {
 		"POST " + engine.Prefix + "/api/v1/read":                 gate.Query,
 		"GET " + engine.Prefix + "/api/v1/label/__name__/values": gate.Query,
 		"GET " + bridge.Base + "/export/logs":                    gate.Export,
+		"GET " + engine.Prefix + "/api/v1/status/tsdb":           gate.Query,
+		"GET " + engine.Prefix + "/api/v1/targets":               gate.Query,
+		"GET " + engine.Prefix + "/api/v1/parse_query":           gate.Query,
+		"GET " + engine.Prefix + "/api/v1/new_in_some_release":   gate.Query,
+		"GET " + engine.Prefix + "/api/v1/rules":                 gate.Cheap,
+		"GET " + engine.Prefix + "/api/v1/status/buildinfo":      gate.Cheap,
 	} {
 		method, path, _ := strings.Cut(ask, " ")
 		if got := kindOf(httptest.NewRequest(method, path, http.NoBody)); got != want {

@@ -150,11 +150,10 @@ func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
 			Configuration: a.reloader.configuration,
 			Receivers:     receivers,
 			Logs:          logs,
-			Mounts: access.addPage(logger, map[string]http.Handler{
-				"/metrics":          out.handler,
-				engine.Prefix + "/": a.gate.Bodies(eng.Handler()),
-				ReloadPath:          a.reloader,
-			}),
+			Mounts: access.addPage(logger, addEngine(a.gate.Bodies(eng.Handler()), map[string]http.Handler{
+				"/metrics": out.handler,
+				ReloadPath: a.reloader,
+			})),
 			Access:     access.door(),
 			Turns:      a.gate.Turns,
 			Registerer: out.registry,

@@ -35,6 +35,7 @@ type AccessControl struct {
 	ManageRules       []string `yaml:"manage_rules" help:"Change rules, reload, send test notifications."`
 	IngestData        []string `yaml:"ingest_data" help:"Push metrics, logs and alerts."`
 	ScrapeMetrics     []string `yaml:"scrape_metrics" help:"Read /metrics."`
+	ReadConfiguration []string `yaml:"read_configuration" help:"See how llmwatch is configured, its embedded engine included, and what that scrapes."`
 }
 
 // defaultSecurity is what holds unless something else is said.
@@ -53,7 +54,7 @@ func defaultSecurity() Security {
 		AuditRetention:  90 * 24 * time.Hour,
 		AccessControl: AccessControl{
 			ReadMetrics: roles(auth.ReadMetrics), AcknowledgeAlerts: roles(auth.AcknowledgeAlerts), ManageRules: roles(auth.ManageRules),
-			IngestData: roles(auth.IngestData), ScrapeMetrics: roles(auth.ScrapeMetrics),
+			IngestData: roles(auth.IngestData), ScrapeMetrics: roles(auth.ScrapeMetrics), ReadConfiguration: roles(auth.ReadConfiguration),
 		},
 	}
 }
@@ -63,7 +64,7 @@ func (s *Security) policy() (auth.Policy, error) {
 	c := &s.AccessControl
 	policy, err := auth.ParsePolicy(map[string][]string{
 		string(auth.ReadMetrics): c.ReadMetrics, string(auth.AcknowledgeAlerts): c.AcknowledgeAlerts, string(auth.ManageRules): c.ManageRules,
-		string(auth.IngestData): c.IngestData, string(auth.ScrapeMetrics): c.ScrapeMetrics,
+		string(auth.IngestData): c.IngestData, string(auth.ScrapeMetrics): c.ScrapeMetrics, string(auth.ReadConfiguration): c.ReadConfiguration,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("security.access_control.%w", err)

@@ -458,7 +458,7 @@ func TestPolicy(t *testing.T) {
 		t.Fatal(err)
 	}
 	for role, want := range map[Role]string{
-		Admin:    "read_metrics acknowledge_alerts ingest_data scrape_metrics",
+		Admin:    "read_metrics acknowledge_alerts ingest_data scrape_metrics read_configuration",
 		Operator: "read_metrics acknowledge_alerts scrape_metrics",
 		Viewer:   "scrape_metrics", Ingest: "ingest_data", Scrape: "scrape_metrics", "": "",
 	} {
@@ -467,8 +467,8 @@ func TestPolicy(t *testing.T) {
 		}
 	}
 	for name, named := range map[string]map[string][]string{
-		`permission must be read_metrics, acknowledge_alerts, manage_rules, ingest_data or scrape_metrics, got "read"`: {"read": {}},
-		`read_metrics must hold admin, operator, viewer, ingest or scrape, got "amdin"`:                                {"read_metrics": {"amdin"}},
+		`permission must be read_metrics, acknowledge_alerts, manage_rules, ingest_data, scrape_metrics or read_configuration, got "read"`: {"read": {}},
+		`read_metrics must hold admin, operator, viewer, ingest or scrape, got "amdin"`:                                                    {"read_metrics": {"amdin"}},
 	} {
 		if _, err := ParsePolicy(named); err == nil || err.Error() != name {
 			t.Errorf("error %v, want %s", err, name)

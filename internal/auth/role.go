@@ -41,10 +41,11 @@ const (
 	ManageRules       Permission = "manage_rules"       // Rules, reloads and test notifications.
 	IngestData        Permission = "ingest_data"        // Push metrics, logs and alerts.
 	ScrapeMetrics     Permission = "scrape_metrics"     // The exporter's /metrics.
+	ReadConfiguration Permission = "read_configuration" // How llmwatch and its engine are configured, and what they scrape.
 )
 
 // Permissions are all of them.
-var Permissions = []Permission{ReadMetrics, AcknowledgeAlerts, ManageRules, IngestData, ScrapeMetrics}
+var Permissions = []Permission{ReadMetrics, AcknowledgeAlerts, ManageRules, IngestData, ScrapeMetrics, ReadConfiguration}
 
 // Policy says which roles have a permission.
 type Policy map[Permission][]Role
@@ -58,6 +59,7 @@ func DefaultPolicy() Policy {
 		ManageRules:       {Admin},
 		IngestData:        {Admin, Ingest},
 		ScrapeMetrics:     {Admin, Operator, Viewer, Scrape},
+		ReadConfiguration: {Admin},
 	}
 }
 

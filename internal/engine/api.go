@@ -72,7 +72,12 @@ func (e *Engine) newHandler(prefix string, db admin) http.Handler {
 		newParser(),
 	)
 	router := route.New()
-	api.Register(router.WithPrefix(prefix + "/api/v1"))
+	e.paths = nil
+	api.Register(router.WithPrefix(prefix + "/api/v1").WithInstrumentation(func(path string, h http.HandlerFunc) http.HandlerFunc {
+		e.paths = append(e.paths, prefix+"/api/v1"+path)
+
+		return h
+	}))
 	router.Get(prefix+"/metrics", promhttp.HandlerFor(e.registry, promhttp.HandlerOpts{}).ServeHTTP)
 
 	return router

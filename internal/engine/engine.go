@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -55,6 +56,7 @@ type Engine struct {
 	registry *prometheus.Registry
 	started  time.Time
 	handler  http.Handler
+	paths    []string // Of the API.
 
 	db       *tsdb.DB
 	stats    *tsdb.DBStats
@@ -327,8 +329,13 @@ func (e *Engine) closeStorage() error {
 	return nil
 }
 
-// Handler serves the HTTP API and the engine's own metrics below Prefix.
-func (e *Engine) Handler() http.Handler { return e.handler }
+// Handler serves the HTTP API and the engine's own metrics below Prefix, to others: it
+// hides what may be secret in the configuration.
+func (e *Engine) Handler() http.Handler { return scrubbed(Prefix, e.handler) }
+
+// Paths are the templates of all paths of the HTTP API, as the server registers them:
+// /label/:name/values. Some are there several times.
+func (e *Engine) Paths() []string { return slices.Clone(e.paths) }
 
 // startTime is what remote write must not reach behind.
 func (e *Engine) startTime() (int64, error) {

@@ -245,11 +245,11 @@ it("tells a viewer that the configuration is for others, without asking for it",
     const response = await route.fetch();
     const { data } = (await response.json()) as { data: { permissions: string[] } };
     await route.fulfill({
-      json: { success: true, data: { ...data, permissions: [...data.permissions, "manage_rules"] } },
+      json: { success: true, data: { ...data, permissions: [...data.permissions, "read_configuration"] } },
     });
   });
   await page.reload();
-  await page.getByText("manage_rules").first().waitFor();
+  await page.getByText("read_configuration").first().waitFor();
   expect(await page.getByRole("button", { name: "Try again" }).count()).toBe(0);
   await context.close();
   await guarded.stop();

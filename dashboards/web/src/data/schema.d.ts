@@ -675,7 +675,7 @@ export interface components {
             name: string;
             /** @enum {string} */
             role?: "admin" | "operator" | "viewer" | "ingest" | "scrape";
-            permissions: ("read_metrics" | "acknowledge_alerts" | "manage_rules" | "ingest_data" | "scrape_metrics")[];
+            permissions: ("read_metrics" | "acknowledge_alerts" | "manage_rules" | "ingest_data" | "scrape_metrics" | "read_configuration")[];
             /** @description Only for sessions. Changes carry it in X-CSRF-Token. */
             csrf_token?: string;
             expires_at?: components["schemas"]["Timestamp"];

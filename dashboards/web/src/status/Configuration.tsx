@@ -18,9 +18,9 @@ export function Configuration() {
 
 function Permitted() {
   const { known, role, may } = useSession();
-  const asked = useConfiguration(known && may("manage_rules"));
+  const asked = useConfiguration(known && may("read_configuration"));
   if (!known) return <Waiting what="the configuration" />;
-  if (!may("manage_rules")) return <NotAllowed why={`Your role, ${role}, does not permit it.`} />;
+  if (!may("read_configuration")) return <NotAllowed why={`Your role, ${role}, does not permit it.`} />;
   if (asked.error instanceof ApiError && asked.error.status === 403) {
     return <NotAllowed why={explain(asked.error)} />;
   }
