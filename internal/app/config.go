@@ -104,7 +104,7 @@ type Alerts struct {
 	RateLimiting     bool          `yaml:"rate_limiting" reload:"true" help:"Whether max_alerts_per_hour holds."`
 	MaxAlertsPerHour int           `yaml:"max_alerts_per_hour" flag:"max-alerts-per-hour" reload:"true" min:"0" help:"Notifications in any hour; the rest comes in a digest, 3 minutes later at most. Never holds critical alerts. 0 for no bound."`
 	EscalateAfter    time.Duration `yaml:"escalate_after" flag:"escalate-after" reload:"true" help:"How long an alert may stay unacknowledged until others are told too; 0 for ever."`
-	EscalateTo       []string      `yaml:"escalate_to" flag:"escalate-to" reload:"true" help:"Channels that are told then."`
+	EscalateTo       []string      `yaml:"escalate_to" flag:"escalate-to" reload:"true" help:"Channels that are told then; those of notifications.channels need not be told before."`
 	HeartbeatURL     notify.Secret `yaml:"heartbeat_url" flag:"heartbeat-url" secret:"true" help:"Address that is called (GET) every check_interval while all is well: a dead man's switch."`
 	MissingRuleAfter time.Duration `yaml:"missing_rule_after" commands:"bridge" help:"How long the metrics server may leave a rule out of its answers until the alerts of the rule end; 0 for ever."`
 	SendResolved     bool          `yaml:"send_resolved" reload:"true" help:"Whether those who were told of an alert are told of its end."`

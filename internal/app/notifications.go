@@ -2,6 +2,7 @@ package app
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -29,24 +30,34 @@ type Notifications struct {
 	Slack   Slack   `yaml:"slack" help:"Slack, by an incoming webhook."`
 	Webhook Webhook `yaml:"webhook" help:"Alertmanager's webhook payload, version 4, to an address of your own. Enabled by url."`
 
+	// Channels are further ones, by name.
+	Channels map[string]Channel `yaml:"channels" help:"Further channels by name: kind (email, slack or webhook), receives (all or escalations) and the keys of that kind."`
+
 	TemplatesDir string `yaml:"templates_dir" flag:"templates-dir" help:"Folder with own message templates: subject.tmpl, text.tmpl and html.tmpl for mail, slack.tmpl."`
 }
 
-// Validate checks that the folder of templates is there.
+// Validate checks that the folder of templates is there, and each further channel.
 func (n *Notifications) Validate() error {
-	if n.TemplatesDir == "" {
-		return nil
+	var errs []error
+	if n.TemplatesDir != "" {
+		if info, err := os.Stat(n.TemplatesDir); err != nil || !info.IsDir() {
+			errs = append(errs, fmt.Errorf("templates_dir must be a folder that exists, got %q", n.TemplatesDir))
+		}
 	}
-	if info, err := os.Stat(n.TemplatesDir); err != nil || !info.IsDir() {
-		return fmt.Errorf("templates_dir must be a folder that exists, got %q", n.TemplatesDir)
+	for _, name := range slices.Sorted(maps.Keys(n.Channels)) {
+		channel := n.Channels[name]
+		if err := channel.validate(name, n); err != nil {
+			errs = append(errs, fmt.Errorf("channels.%s.%w", name, err))
+		}
 	}
 
-	return nil
+	return errors.Join(errs...)
 }
 
 // Email is the channel email.
 type Email struct {
-	Enabled bool `yaml:"enabled" env:"ENABLE_EMAIL_ALERTS" flag:"email" help:"Send mail."`
+	Enabled  bool   `yaml:"enabled" env:"ENABLE_EMAIL_ALERTS" flag:"email" help:"Send mail."`
+	Receives string `yaml:"receives" oneof:"all escalations" help:"What is told there: all alerts, or only the escalations that alerts.escalate_to names it for."`
 	email.Config
 }
 
@@ -61,7 +72,8 @@ func (e *Email) Validate() error {
 
 // Slack is the channel slack.
 type Slack struct {
-	Enabled bool `yaml:"enabled" env:"ENABLE_SLACK_ALERTS" flag:"slack" help:"Post to Slack."`
+	Enabled  bool   `yaml:"enabled" env:"ENABLE_SLACK_ALERTS" flag:"slack" help:"Post to Slack."`
+	Receives string `yaml:"receives" oneof:"all escalations" help:"What is told there: all alerts, or only the escalations that alerts.escalate_to names it for."`
 	slack.Config
 }
 
@@ -76,6 +88,7 @@ func (s *Slack) Validate() error {
 
 // Webhook is the channel webhook.
 type Webhook struct {
+	Receives string `yaml:"receives" oneof:"all escalations" help:"What is told there: all alerts, or only the escalations that alerts.escalate_to names it for."`
 	webhook.Config
 }
 
@@ -90,35 +103,65 @@ func (w *Webhook) Validate() error {
 
 func defaultNotifications() Notifications {
 	return Notifications{
-		Email:   Email{Config: email.DefaultConfig()},
-		Slack:   Slack{Config: slack.DefaultConfig()},
-		Webhook: Webhook{Config: webhook.DefaultConfig()},
+		Email:   Email{Receives: receivesAll, Config: email.DefaultConfig()},
+		Slack:   Slack{Receives: receivesAll, Config: slack.DefaultConfig()},
+		Webhook: Webhook{Receives: receivesAll, Config: webhook.DefaultConfig()},
 	}
 }
 
 // channels are the names of the enabled channels.
-func (n *Notifications) channels() []string {
-	var names []string
-	for name, enabled := range map[string]bool{
-		channelEmail: n.Email.Enabled, channelSlack: n.Slack.Enabled, channelWebhook: n.Webhook.URL != "",
-	} {
-		if enabled {
-			names = append(names, name)
+func (n *Notifications) channels() []string { return slices.Sorted(maps.Keys(n.receives())) }
+
+// receives says by the name of each enabled channel what it is told.
+func (n *Notifications) receives() map[string]string {
+	all := map[string]string{}
+	if n.Email.Enabled {
+		all[channelEmail] = n.Email.Receives
+	}
+	if n.Slack.Enabled {
+		all[channelSlack] = n.Slack.Receives
+	}
+	if n.Webhook.URL != "" {
+		all[channelWebhook] = n.Webhook.Receives
+	}
+	for name, c := range n.Channels {
+		all[name] = c.Receives
+	}
+
+	return all
+}
+
+// told are the channels that are told of all alerts. One of notifications.channels
+// that does not say what it receives is told of escalations if alerts.escalate_to
+// names it, and else of everything.
+func (c *Config) told() []string {
+	var told []string
+	for name, receives := range c.Notifications.receives() {
+		if receives == receivesAll || (receives == "" && !slices.Contains(c.Alerts.EscalateTo, name)) {
+			told = append(told, name)
 		}
 	}
-	slices.Sort(names)
+	slices.Sort(told)
 
-	return names
+	return told
 }
 
 func (c *Config) checkEscalation() error {
 	if c.command == CommandExporter {
 		return nil
 	}
-	channels := c.Notifications.channels()
+	channels, told := c.Notifications.channels(), c.told()
 	for _, name := range c.Alerts.EscalateTo {
 		if !slices.Contains(channels, name) {
 			return fmt.Errorf("alerts.escalate_to must name enabled channels (%s), got %q", cmp.Or(strings.Join(channels, ", "), "none is enabled"), name)
+		}
+	}
+	if len(channels) > 0 && len(told) == 0 {
+		return fmt.Errorf("alerts.escalate_to must leave a channel that is told of all alerts: %s are told of escalations only", strings.Join(channels, ", "))
+	}
+	for _, name := range channels {
+		if !slices.Contains(told, name) && !slices.Contains(c.Alerts.EscalateTo, name) {
+			return fmt.Errorf("alerts.escalate_to must name %s, which is told of escalations only: nothing would ever go there", name)
 		}
 	}
 
@@ -130,7 +173,7 @@ func (c *Config) checkEscalation() error {
 func (c *Config) routing(logger *slog.Logger) (alert.Routing, error) {
 	r := alert.Routing{
 		Policy: alert.Policy{
-			Channels:      c.Notifications.channels(),
+			Channels:      c.told(),
 			EscalateAfter: c.Alerts.EscalateAfter,
 			EscalateTo:    c.Alerts.EscalateTo,
 			SendResolved:  c.Alerts.SendResolved,
@@ -154,18 +197,27 @@ func (c *Config) routing(logger *slog.Logger) (alert.Routing, error) {
 	if hook.ExternalURL == "" {
 		hook.ExternalURL = c.Server.ExternalURL
 	}
+	enabled := c.Notifications.channels()
 	makers := map[string]func() (alert.Notifier, error){
 		channelEmail:   func() (alert.Notifier, error) { return email.New(mail) },
 		channelSlack:   func() (alert.Notifier, error) { return slack.New(chat) },
 		channelWebhook: func() (alert.Notifier, error) { return webhook.New(hook) },
 	}
 	for _, name := range slices.Sorted(maps.Keys(makers)) {
-		if !slices.Contains(r.Policy.Channels, name) {
+		if !slices.Contains(enabled, name) {
 			continue
 		}
 		notifier, err := makers[name]()
 		if err != nil {
 			return alert.Routing{}, configErrorf("notifications.%s.%w", name, err)
+		}
+		r.Notifiers[name] = notifier
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Notifications.Channels)) {
+		channel := c.Notifications.Channels[name]
+		notifier, err := channel.notifier(kinds{mail, chat, hook})
+		if err != nil {
+			return alert.Routing{}, configErrorf("notifications.channels.%s.%w", name, err)
 		}
 		r.Notifiers[name] = notifier
 	}

@@ -33,7 +33,8 @@
 //
 // A field may be a string or of a type made of it, bool, int, int64, float64,
 // time.Duration, encoding.TextUnmarshaler, a list of strings, or a map to any of
-// these.
+// these or to structures of these, whose fields have a tag yaml and no other. A
+// secret in such a structure must be of a type that prints as none.
 //
 // What tags cannot say goes into the method Validate() error of a section. It is
 // called after everything was read; its error, or each of those that it joined,

@@ -328,6 +328,8 @@ func (s *Setting) readNode(v reflect.Value, node *yaml.Node) error {
 	node = resolve(node)
 	text := isText(v.Type()) || (v.Kind() != reflect.Slice && v.Kind() != reflect.Map)
 	switch {
+	case isMapping(v.Type()) && node.Kind != yaml.MappingNode:
+		return fmt.Errorf("must be a mapping with the keys %s, got %s", list(keys(v.Type()), "and"), kind(node))
 	case node.Kind == yaml.ScalarNode:
 		switch node.Tag {
 		case "!!str", "!!int", "!!float", "!!bool", "!!timestamp":
@@ -339,6 +341,8 @@ func (s *Setting) readNode(v reflect.Value, node *yaml.Node) error {
 		return s.readList(v, node)
 	case node.Kind == yaml.MappingNode && v.Kind() == reflect.Map && !text:
 		return s.readMap(v, node)
+	case node.Kind == yaml.MappingNode && isMapping(v.Type()):
+		return s.readStruct(v, node)
 	default:
 		return fmt.Errorf("must be %s, got %s", s.form(v.Type()), kind(node))
 	}

@@ -75,6 +75,8 @@ func (s *Setting) node(v reflect.Value) *yaml.Node {
 		}
 
 		return n
+	case isMapping(v.Type()):
+		return s.structNode(v)
 	case s.Secret:
 		if v.IsZero() {
 			return scalar("")
