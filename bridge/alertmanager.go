@@ -3,7 +3,9 @@ package bridge
 import (
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
+	"net/url"
 	"runtime"
 	"strings"
 	"time"
@@ -51,10 +53,36 @@ func pushedBy(r *http.Request, source string) alert.Origin {
 	return o
 }
 
+// sender tells apart who pushes under one principal: Alertmanager, whose replicas
+// agree on what they say, or a Prometheus by its own address and by the one that
+// it pushes from. It is empty where a push names no server.
+func sender(r *http.Request, source, generatorURL string) string {
+	if source == alert.SourceWebhook {
+		return "Alertmanager"
+	}
+	u, err := url.Parse(generatorURL)
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	from, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		from = r.RemoteAddr
+	}
+
+	return u.Host + " at " + from
+}
+
 // observe takes in the alerts that could be read and reports the others.
 func (s *server) observe(r *http.Request, source string, seen []alert.Seen, rejected []intake.Rejection, err error) error {
 	if err != nil {
 		return &Error{http.StatusBadRequest, CodeBadRequest, err.Error()}
+	}
+	for i := range seen {
+		seen[i].Sender = sender(r, source, seen[i].GeneratorURL)
+	}
+	taken := len(seen)
+	if s.Polled != nil && taken > 0 {
+		seen = s.Polled.Uncovered(r.Context(), seen)
 	}
 	if len(seen) > 0 {
 		if err := s.Alerts.Observe(r.Context(), alert.Snapshot{Origin: pushedBy(r, source), Alerts: seen}); err != nil {
@@ -63,7 +91,7 @@ func (s *server) observe(r *http.Request, source string, seen []alert.Seen, reje
 	}
 	if len(rejected) > 0 {
 		return &Error{http.StatusBadRequest, CodeBadRequest, fmt.Sprintf("%d alerts were taken, %d were not: %s",
-			len(seen), len(rejected), rejections(rejected))}
+			taken, len(rejected), rejections(rejected))}
 	}
 
 	return nil

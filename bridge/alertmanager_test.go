@@ -185,7 +185,7 @@ func TestAlertmanagersAlertEnds(t *testing.T) {
 	b := put(t, &fakeMetrics{}, onTime)
 	push := func(more string) {
 		t.Helper()
-		b.answers(b.posting(v2Alerts, `[{"labels": {"alertname": "cpu"}, "startsAt": "2024-01-15T12:00:00Z"`+more+`}]`), http.StatusOK, nil)
+		b.answers(b.posting(v2Alerts, `[{"labels": {"alertname": "cpu"}, "generatorURL": "http://p:9090/graph", "startsAt": "2024-01-15T12:00:00Z"`+more+`}]`), http.StatusOK, nil)
 	}
 	push("")
 	b.expectStates(map[string]string{"cpu": "triggered"})

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -23,6 +24,8 @@ import (
 // Alerts is what people do with alerts. *alert.Manager does.
 type Alerts interface {
 	Observer
+	Close(ctx context.Context, id, by, comment string) error
+	ChangeRule(ctx context.Context, c alert.RuleChange) error
 	Acknowledge(ctx context.Context, id, by, comment string, lasts time.Duration) (alert.Alert, error)
 	Test(ctx context.Context, channel string) (alert.Result, error)
 	Channels() map[string]alert.ChannelState
@@ -44,6 +47,7 @@ type alertView struct {
 	Flaps       int            `json:"flaps"`
 	Unjudged    *unjudgedView  `json:"unjudged"`
 	Origin      alert.Origin   `json:"origin"`
+	Ending      *alert.Ending  `json:"ending"`
 	Metadata    alertMetadata  `json:"metadata"`
 	Timeline    []eventView    `json:"timeline,omitempty"`
 }
@@ -95,6 +99,9 @@ func viewAlert(a *alert.Alert) alertView {
 	}
 	if a.Unjudged != nil {
 		v.Unjudged = &unjudgedView{metrics.Time{Time: a.Unjudged.Since}, a.Unjudged.Reason}
+	}
+	if a.Ending.Kind != "" {
+		v.Ending = &a.Ending
 	}
 	if a.Ack != nil {
 		v.Ack = &ackView{a.Ack.By, a.Ack.Comment, metrics.Time{Time: a.Ack.At}, metrics.Time{Time: a.Ack.ExpiresAt}}
@@ -290,12 +297,7 @@ func (s *server) acknowledge(w http.ResponseWriter, r *http.Request) error {
 			return invalidParameter(fmt.Sprintf("expires_in must be a duration such as 30m or 2h, got %q", short(ask.Expires)))
 		}
 	}
-	if caller := exchangeOf(r.Context()).caller; caller != nil {
-		ask.By = caller.Name // Whoever is known cannot sign for somebody else.
-	}
-	if ask.By == "" {
-		ask.By = nobody
-	}
+	ask.By = signed(r, ask.By)
 	_, err = s.Alerts.Acknowledge(r.Context(), id, ask.By, ask.Comment, lasts)
 	switch {
 	case errors.Is(err, alert.ErrNotFound):
@@ -310,6 +312,57 @@ func (s *server) acknowledge(w http.ResponseWriter, r *http.Request) error {
 		Success bool   `json:"success"`
 		Message string `json:"message"`
 	}{true, "Alert " + id + " acknowledged"})
+}
+
+// signed is who does something: whoever is known cannot sign for somebody else.
+func signed(r *http.Request, by string) string {
+	if caller := exchangeOf(r.Context()).caller; caller != nil {
+		return caller.Name
+	}
+
+	return cmp.Or(by, nobody)
+}
+
+// closeAlert ends an alert because somebody says so.
+func (s *server) closeAlert(w http.ResponseWriter, r *http.Request) error {
+	id := mux.Vars(r)["id"]
+	var ask struct {
+		Comment string `json:"comment"`
+		By      string `json:"closed_by"`
+	}
+	body, err := readBody(w, r, maxSmallBody)
+	if err != nil {
+		return err
+	}
+	if len(body) > 0 {
+		if err := json.Unmarshal(body, &ask); err != nil {
+			return &Error{http.StatusBadRequest, CodeBadRequest, "the body must be a JSON object: " + err.Error()}
+		}
+	}
+	found, err := s.AlertStore.Alerts(r.Context(), []string{id})
+	if err != nil {
+		return err
+	}
+	// Level decides: what its rule gives would be back with the next poll.
+	if len(found) == 1 && found[0].Status != alert.Resolved && s.Polled != nil && s.Polled.Evaluates(&found[0]) {
+		return &Error{http.StatusConflict, CodeStillFiring, fmt.Sprintf(
+			"alert %s cannot be closed: its rule %s still fires; acknowledge it (POST %s/alerts/%s/acknowledge), or disable or change the rule",
+			id, short(found[0].Name), Base, id)}
+	}
+	err = s.Alerts.Close(r.Context(), id, signed(r, ask.By), ask.Comment)
+	switch {
+	case errors.Is(err, alert.ErrNotFound):
+		return noSuchAlert(id)
+	case errors.Is(err, alert.ErrResolved):
+		return &Error{http.StatusConflict, CodeResolved, "alert " + id + " is already resolved"}
+	case err != nil:
+		return err
+	}
+
+	return answerJSON(w, struct {
+		Success bool   `json:"success"`
+		Message string `json:"message"`
+	}{true, "Alert " + id + " closed"})
 }
 
 // notifyTest sends a test notification to one channel or to all.

@@ -49,6 +49,8 @@ type Options struct {
 	Alerts     Alerts
 	AlertStore alert.Store
 	Channels   func() []string
+	// Polled is the server whose rules are polled; nil where none is.
+	Polled Polled
 	// Rules are the alert rules.
 	Rules Rules
 	// Runbooks holds what to do about alerts, as NAME.md at its root.
@@ -155,6 +157,7 @@ func (s *server) paths() map[string]endpoints {
 		"/alerts/history":          {http.MethodGet: s.alertHistory},
 		"/alerts/{id}":             {http.MethodGet: s.alert},
 		"/alerts/{id}/acknowledge": {http.MethodPost: s.acknowledge},
+		"/alerts/{id}/close":       {http.MethodPost: s.closeAlert},
 		"/rules":                   {http.MethodGet: s.rules, http.MethodPost: s.createRule},
 		"/rules/{name}":            {http.MethodGet: s.rule, http.MethodPut: s.putRule, http.MethodDelete: s.deleteRule},
 		"/runbooks":                {http.MethodGet: s.runbooks},

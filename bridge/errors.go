@@ -30,6 +30,7 @@ const (
 	CodeStarting              = "starting"
 	CodeBadRequest            = "bad_request"
 	CodeResolved              = "already_resolved"
+	CodeStillFiring           = "still_firing"
 	CodeTooLarge              = "body_too_large"
 	CodeQueryTooLarge         = "query_too_large"
 	CodeTooMany               = "too_many_requests"

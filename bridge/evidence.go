@@ -42,7 +42,7 @@ type evidence struct {
 	// complete says that a rule that is not in the answer does not exist: the
 	// server is the engine inside llmwatch, which answers for itself alone.
 	complete bool
-	// lastSeen is the evaluation that last showed an alert, by fingerprint.
+	// lastSeen is the evaluation that last showed an alert, by identity.
 	lastSeen map[string]time.Time
 	// stalled reports whether a rule is not evaluated any more.
 	stalled func(*metrics.EvaluatedRule) bool
@@ -107,10 +107,10 @@ func (e *evidence) evaluated(a *alert.Alert) time.Time {
 
 func (e *evidence) ruleMissing(a *alert.Alert) alert.Verdict {
 	if e.complete {
-		return ended("its rule does not exist any more")
+		return alert.Verdict{Ended: true, Kind: alert.EndedRule, Text: "its rule does not exist any more"}
 	}
 	if u := a.Unjudged; e.missingAfter > 0 && u != nil && u.Reason == reasonRuleMissing && e.now.Sub(u.Since) >= e.missingAfter {
-		return ended(fmt.Sprintf("the metrics server has not listed its rule for %s", e.missingAfter))
+		return alert.Verdict{Ended: true, Kind: alert.EndedStale, Text: fmt.Sprintf("the metrics server has not listed its rule for %s", e.missingAfter)}
 	}
 
 	return unjudged(reasonRuleMissing)
@@ -122,7 +122,7 @@ func (e *evidence) byRule(ctx context.Context, a *alert.Alert, rule *metrics.Eva
 		return unjudged(reasonRuleFails + rule.LastError)
 	case rule.LastEvaluation.IsZero():
 		return unjudged(reasonNotYet)
-	case !rule.LastEvaluation.After(e.lastSeen[a.Fingerprint]):
+	case !rule.LastEvaluation.After(e.lastSeen[a.Identity()]):
 		return unjudged(reasonNotSince)
 	case e.stalled(rule):
 		return unjudged(reasonStalled + rule.LastEvaluation.UTC().Format(time.RFC3339))

@@ -96,7 +96,7 @@ func TestMissingAlertIsJudgedByItsRule(t *testing.T) {
 			e := evidence{
 				source: &judging{answers: map[string][]map[string]string{"x > 1": nil, "x > bool 1": {{"severity": "of the series"}}}}, inputsOf: inputsOfTest,
 				state: metrics.AlertState{Rules: tc.rules, Warnings: tc.warnings}, now: longAgo, complete: tc.own, missingAfter: 24 * time.Hour,
-				lastSeen: map[string]time.Time{open.Fingerprint: tc.lastSeen},
+				lastSeen: map[string]time.Time{open.Identity(): tc.lastSeen},
 				stalled:  func(r *metrics.EvaluatedRule) bool { return p.stalled(r, longAgo) },
 			}
 			got := e.verdict(t.Context(), &open)

@@ -19,7 +19,7 @@ func newNaming(external map[string]string, open []alert.Alert) *naming {
 	n := &naming{external: external, open: make(map[string]*alert.Alert, len(open))}
 	for i := range open {
 		a := &open[i]
-		if a.Status == alert.Resolved || !a.Polled {
+		if a.Status == alert.Resolved || a.Origin.Kind != alert.FromRule {
 			continue
 		}
 		added := external // Of one that was stored before this was kept.
@@ -28,7 +28,7 @@ func newNaming(external map[string]string, open []alert.Alert) *naming {
 		}
 		listed := maps.Clone(a.Labels)
 		maps.DeleteFunc(listed, func(name, value string) bool { return added[name] == value && value != "" })
-		n.open[alert.Fingerprint(listed)] = a
+		n.open[ruleIdentity(listed)] = a
 	}
 
 	return n
@@ -39,7 +39,7 @@ func newNaming(external map[string]string, open []alert.Alert) *naming {
 func (n *naming) of(listed map[string]string) (labels, external map[string]string) {
 	labels, external = maps.Clone(listed), map[string]string{}
 	added := n.external
-	if a, ok := n.open[alert.Fingerprint(listed)]; ok {
+	if a, ok := n.open[ruleIdentity(listed)]; ok {
 		added = a.Labels
 	}
 	for name, value := range added {

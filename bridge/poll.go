@@ -56,14 +56,15 @@ type Poller struct {
 
 	kick chan struct{}
 	last *atomic.Int64
+	*pollState
 
 	// Only Run's goroutine uses these.
 	away     bool // The last poll failed.
 	external map[string]string
 	progress progress
-	lastSeen map[string]time.Time
-	polled   time.Time // When the last poll began, by the wall clock.
-	woken    time.Time // When this process was last found to have been asleep.
+	lastSeen map[string]time.Time // By the alert's identity.
+	polled   time.Time            // When the last poll began, by the wall clock.
+	woken    time.Time            // When this process was last found to have been asleep.
 }
 
 // LastSuccess is when the last poll that succeeded began, zero if none has.
@@ -77,7 +78,7 @@ func (p *Poller) LastSuccess() time.Time {
 
 // NewPoller returns a poller that does nothing until Run.
 func NewPoller(p Poller) *Poller {
-	p.kick, p.last = make(chan struct{}, 1), &atomic.Int64{}
+	p.kick, p.last, p.pollState = make(chan struct{}, 1), &atomic.Int64{}, newPollState()
 
 	return &p
 }
@@ -100,6 +101,7 @@ func (p *Poller) Run(ctx context.Context) {
 		if err == nil {
 			p.last.Store(begin.UnixNano())
 		}
+		p.done(begin)
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -114,11 +116,14 @@ func (p *Poller) Run(ctx context.Context) {
 			return
 		case <-tick.C:
 		case <-p.kick:
+		case <-p.soon:
+			p.rest(ctx, begin)
 		}
 	}
 }
 
 func (p *Poller) poll(ctx context.Context) error {
+	changes := p.changes.Load()
 	state, err := p.Source.Alerts(ctx)
 	if err != nil {
 		return err
@@ -133,7 +138,7 @@ func (p *Poller) poll(ctx context.Context) error {
 	s.Origin = p.Origin
 	s.Missing = p.judge(ctx, state, &s, open)
 
-	return p.Observer.Observe(ctx, s)
+	return p.observe(ctx, changes, s, p.newPolled(state, names))
 }
 
 // embedded reports whether the server is the engine inside llmwatch.
@@ -173,24 +178,30 @@ func (p *Poller) judge(ctx context.Context, state metrics.AlertState, s *alert.S
 	}
 	held := map[string]bool{}
 	for i := range s.Alerts {
-		held[alert.Fingerprint(s.Alerts[i].Labels)] = true
+		held[ruleIdentity(s.Alerts[i].Labels)] = true
 	}
 	verdicts := map[string]alert.Verdict{}
 	lastSeen := map[string]time.Time{}
 	for i := range open {
 		a := &open[i]
+		id := a.Identity()
 		switch {
-		case a.Status == alert.Resolved || !a.Polled:
-		case held[a.Fingerprint]:
-			lastSeen[a.Fingerprint] = e.evaluated(a)
+		case a.Status == alert.Resolved || a.Origin.Kind != alert.FromRule:
+		case held[id]:
+			lastSeen[id] = e.evaluated(a)
 		default:
-			lastSeen[a.Fingerprint] = p.lastSeen[a.Fingerprint]
-			verdicts[a.Fingerprint] = e.verdict(ctx, a)
+			lastSeen[id] = p.lastSeen[id]
+			verdicts[id] = e.verdict(ctx, a)
 		}
 	}
 	p.lastSeen = lastSeen
 
-	return func(a *alert.Alert) alert.Verdict { return verdicts[a.Fingerprint] }
+	return func(a *alert.Alert) alert.Verdict { return verdicts[a.Identity()] }
+}
+
+// ruleIdentity is the identity of a rule's alert with these labels.
+func ruleIdentity(labels map[string]string) string {
+	return alert.Origin{Kind: alert.FromRule}.Identity(labels)
 }
 
 // snapshot holds what fires and, of the alerts that are open, those whose condition
@@ -201,7 +212,7 @@ func snapshot(state metrics.AlertState, see func(metrics.FiringAlert) alert.Seen
 	seen := map[string]bool{}
 	add := func(a metrics.FiringAlert) {
 		one := see(a)
-		seen[alert.Fingerprint(one.Labels)] = true
+		seen[ruleIdentity(one.Labels)] = true
 		s.Alerts = append(s.Alerts, one)
 	}
 	for _, a := range state.Firing {
@@ -209,12 +220,12 @@ func snapshot(state metrics.AlertState, see func(metrics.FiringAlert) alert.Seen
 	}
 	unresolved := map[string]bool{}
 	for i := range open {
-		if open[i].Status != alert.Resolved {
-			unresolved[open[i].Fingerprint] = true
+		if open[i].Status != alert.Resolved && open[i].Origin.Kind == alert.FromRule {
+			unresolved[open[i].Identity()] = true
 		}
 	}
 	for _, a := range state.Pending {
-		if key := alert.Fingerprint(see(a).Labels); unresolved[key] && !seen[key] {
+		if key := ruleIdentity(see(a).Labels); unresolved[key] && !seen[key] {
 			add(a)
 		}
 	}
@@ -234,6 +245,7 @@ func (p *Poller) seen(a metrics.FiringAlert, names *naming) alert.Seen {
 		seen.GeneratorURL = p.QueryURL + url.QueryEscape(a.Query)
 	}
 	if a.Rule != nil {
+		seen.Evaluated = a.Rule.LastEvaluation
 		seen.Rule = &alert.RuleRef{
 			File: a.Rule.File, Group: a.Rule.Group, Name: a.Rule.Name, Query: a.Rule.Query, Labels: a.Rule.Labels, External: external,
 		}

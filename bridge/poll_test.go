@@ -35,7 +35,7 @@ func polled(name string, labels ...string) metrics.FiringAlert {
 // stored is what a snapshot of that alert becomes in the store.
 func stored(a metrics.FiringAlert, status alert.Status) alert.Alert {
 	return alert.Alert{
-		Polled: true,
+		Origin: alert.Origin{Kind: alert.FromRule},
 		Name:   a.Name, Status: status, Labels: a.Labels, Fingerprint: alert.Fingerprint(a.Labels), StartsAt: a.Since,
 		Annotations: map[string]string{"summary": "as stored"},
 	}

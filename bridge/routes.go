@@ -69,6 +69,7 @@ var Routes = append([]Route{
 	{Base + "/alerts/history", get(NeedRead)},
 	{Base + "/alerts/{id}", get(NeedRead)},
 	{Base + "/alerts/{id}/acknowledge", post(NeedAcknowledge)},
+	{Base + "/alerts/{id}/close", post(NeedAcknowledge)},
 	{Base + "/rules", both(NeedRead, NeedManage)},
 	{Base + "/rules/{name}", changed(NeedRead, NeedManage)},
 	{Base + "/runbooks", get(NeedRead)},

@@ -55,7 +55,13 @@ func (s *server) putRule(w http.ResponseWriter, r *http.Request) error {
 	if err := s.refuseFileRule(r.Context(), name); err != nil {
 		return err
 	}
-	rule, created, err := s.Rules.Put(r.Context(), change)
+	var rule ruleset.Rule
+	var created bool
+	err = s.changeRule(r, name, func() (after *ruleset.Rule, err error) {
+		rule, created, err = s.Rules.Put(r.Context(), change)
+
+		return &rule, err
+	})
 	if err != nil {
 		return explainRule(name, err)
 	}
@@ -72,7 +78,15 @@ func (s *server) deleteRule(w http.ResponseWriter, r *http.Request) error {
 	if err := s.refuseFileRule(r.Context(), name); err != nil {
 		return err
 	}
-	was, err := s.Rules.Delete(r.Context(), name)
+	var was ruleset.Rule
+	err := s.changeRule(r, name, func() (after *ruleset.Rule, err error) {
+		if was, err = s.Rules.Delete(r.Context(), name); err != nil || !was.Default {
+			return nil, err
+		}
+		reset, err := s.Rules.Get(r.Context(), name)
+
+		return &reset, err
+	})
 	if err != nil {
 		return explainRule(name, err)
 	}

@@ -27,13 +27,13 @@ type Alert struct {
 	// ID is <name>_<YYYYMMDD> of the firing day (UTC), with _2, _3 for further
 	// alerts of that name on that day.
 	ID string
-	// Fingerprint identifies the labels; at most one alert with it is not
-	// resolved.
+	// Fingerprint is that of the labels, as Prometheus and Alertmanager have it.
+	// It does not identify the alert: Identity does.
 	Fingerprint string
 	// Version grows by one with each change; Store compares it before it
 	// writes, so that two changes at once cannot both win.
 	Version int64
-	// Origin says who tells of it.
+	// Origin says who tells of it, and so who may change or end it.
 	Origin Origin
 	// Rule is the rule that it belongs to, nil where none is known.
 	Rule *RuleRef `json:",omitempty"`
@@ -61,11 +61,19 @@ type Alert struct {
 	UpdatedAt  time.Time
 	ResolvedAt time.Time
 
-	// Polled is set once a complete snapshot held the alert: then absence from a
-	// later one, or a push that says so, resolves it. An alert that only pushes
-	// told of resolves at EndsAt unless it is pushed again.
-	Polled bool
-	EndsAt time.Time
+	// Senders tells of a pushed alert until when each sender says that it fires,
+	// and EndsAt is the last of these times: then it ends unless it is pushed
+	// again. HeardAt is when a push last said that it fires.
+	Senders map[string]time.Time `json:",omitempty"`
+	EndsAt  time.Time
+	HeardAt time.Time `json:",omitzero"`
+	// EndSaid is set while the alert is about to end because a sender said so.
+	EndSaid bool `json:",omitempty"`
+	// RuleChange is the last change of its rule, until the rule is evaluated
+	// again; nil if there was none.
+	RuleChange *RuleChange `json:",omitempty"`
+	// Ending says how it ended; zero while it fires.
+	Ending Ending `json:",omitzero"`
 
 	// Cooldown is the shortest time between two firing notifications.
 	Cooldown time.Duration
@@ -153,8 +161,13 @@ type Seen struct {
 	// EndsAt is when a pushed alert ends unless it is pushed again. One that is
 	// not after the moment of the push says that the alert has ended.
 	EndsAt time.Time
-	// Rule is the rule that it belongs to, nil where the source does not say.
-	Rule *RuleRef
+	// Sender tells those who push under one principal apart; empty where that is
+	// not known.
+	Sender string
+	// Rule is the rule that it belongs to, nil where the source does not say;
+	// Evaluated is when it was last evaluated.
+	Rule      *RuleRef
+	Evaluated time.Time
 }
 
 // Snapshot is what a source says at one moment.
@@ -205,6 +218,11 @@ const (
 	EventAckExpired   EventKind = "acknowledgement_expired"
 	EventEscalated    EventKind = "escalated"
 	EventResolved     EventKind = "resolved"
-	EventUnjudged     EventKind = "unjudged" // It cannot be told whether it still fires.
-	EventJudged       EventKind = "judged"   // It is seen to fire again.
+	EventUnjudged     EventKind = "unjudged"     // It cannot be told whether it still fires.
+	EventJudged       EventKind = "judged"       // It is seen to fire again.
+	EventStale        EventKind = "stale"        // Ended because nobody tells of it any more.
+	EventClosed       EventKind = "closed"       // Ended by hand.
+	EventEndSaid      EventKind = "end_said"     // One sender says that it has ended.
+	EventTakenOver    EventKind = "taken_over"   // A rule gives what was pushed.
+	EventRuleChanged  EventKind = "rule_changed" // By By.
 )

@@ -19,6 +19,18 @@ type RuleRef struct {
 	External map[string]string `json:"external,omitempty"`
 }
 
+// with is the rule with other labels.
+func (r *RuleRef) with(labels map[string]string) *RuleRef {
+	if r == nil {
+		return nil
+	}
+	changed := *r
+	changed.Labels = maps.Clone(labels)
+	delete(changed.Labels, nameLabel)
+
+	return &changed
+}
+
 // Unjudged says that nobody can tell whether an alert still fires.
 type Unjudged struct {
 	Since  time.Time `json:"since"`
@@ -31,6 +43,8 @@ type Verdict struct {
 	// Ended says that there is evidence that the alert has ended; without it the
 	// alert stays as it is, and cannot be judged.
 	Ended bool
+	// Kind is how it has ended, EndedResolved where empty.
+	Kind EndingKind
 	// Text is why it has ended, or why it cannot be judged.
 	Text string
 }
@@ -40,7 +54,7 @@ func (r *reconciler) judge(d *draft, v Verdict) {
 	a := &d.Alert
 	switch {
 	case v.Ended:
-		r.resolve(d, v.Text)
+		r.end(d, a.RuleChange.ending(v))
 	case v.Text == "":
 	case a.Unjudged == nil:
 		a.Unjudged = &Unjudged{Since: r.now, Reason: v.Text}

@@ -265,7 +265,7 @@ func TestLifecycle(t *testing.T) {
 			},
 			states:   []string{a1 + " resolved"},
 			told:     []string{"+0 firing " + a1 + " mail", "+7 resolved " + a1 + " mail"},
-			timeline: []string{"+0 fired", "+0 queued", "+7 resolved", "+7 queued"},
+			timeline: []string{"+0 fired", "+0 queued", "+7 stale", "+7 queued"},
 		},
 		"pushes that reach less than a minute ahead keep an alert alive": {
 			do: func(w *world) {
@@ -281,7 +281,8 @@ func TestLifecycle(t *testing.T) {
 		},
 		"a push that says so ends the alert, and touches no other": {
 			do: func(w *world) {
-				w.observe(poll("ab"))
+				w.observe(w.push("a", minutes(4)))
+				w.observe(w.push("b", minutes(4)))
 				w.wait(minutes(1))
 				w.observe(w.push("a", 0))
 			},
@@ -291,12 +292,24 @@ func TestLifecycle(t *testing.T) {
 			},
 			timeline: []string{"+0 fired", "+0 queued", "+1 resolved", "+1 queued"},
 		},
+		"a push neither ends nor changes what a rule gives": {
+			do: func(w *world) {
+				w.observe(poll("a"))
+				w.ack(a1, 0)
+				w.wait(minutes(1))
+				w.observe(w.push("a", 0))
+				w.tick()
+			},
+			states:   []string{a1 + " acknowledged"},
+			told:     []string{"+0 firing " + a1 + " mail", "+0 acknowledged " + a1 + " mail"},
+			timeline: []string{"+0 fired", "+0 queued", "+0 acknowledged", "+0 queued"},
+		},
 		"a push of an end that nobody knows the beginning of does nothing": {
 			do: func(w *world) { w.observe(w.push("a", -minutes(1))) },
 		},
 		"the end of an earlier firing, told late, does not end the next one": {
 			do: func(w *world) {
-				w.observe(poll("a"))
+				w.observe(w.push("a", minutes(4)))
 				w.wait(minutes(1))
 				w.observe(w.push("a", -minutes(5)))
 			},
@@ -326,7 +339,7 @@ func TestLifecycle(t *testing.T) {
 			},
 			states:   []string{a1 + " resolved"},
 			told:     []string{"+0 firing " + a1 + " mail", "+3 resolved " + a1 + " mail"},
-			timeline: []string{"+0 fired", "+0 queued", "+3 resolved", "+3 queued"},
+			timeline: []string{"+0 fired", "+0 queued", "+0 taken_over", "+3 resolved", "+3 queued"},
 		},
 		"an alert left unacknowledged escalates once, and its end is told there too": {
 			do: func(w *world) {

@@ -1,5 +1,12 @@
 package alert
 
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"maps"
+	"slices"
+)
+
 // OriginKind says by which way an alert comes.
 type OriginKind string
 
@@ -22,17 +29,28 @@ type Origin struct {
 	Principal string `json:"principal,omitempty"`
 }
 
-// InferOrigin fills in the origin of an alert that was stored before alerts had
-// one.
-func (a *Alert) InferOrigin() {
-	switch {
-	case a.Origin.Kind != "":
-	case a.Polled:
-		a.Origin.Kind = FromRule
-	default:
-		a.Origin.Kind = FromPush
+// Identity tells alerts apart: at most one alert of it is not resolved. Two
+// alerts are the same where a rule of the polled server gives both, or the same
+// principal pushes both, and their labels are equal. Neither the server's address
+// nor the interface belongs to it: a server may move, and who pushes by both ways
+// tells of one alert.
+//
+// The labels count by a strong hash. Those of another alert can be made to have
+// the same Fingerprint, and who can push must not reach an alert that way.
+func (o Origin) Identity(labels map[string]string) string {
+	hash := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(labels)) {
+		for _, text := range []string{name, labels[name]} {
+			hash.Write([]byte(text))
+			hash.Write([]byte{labelSeparator})
+		}
 	}
+
+	return string(o.Kind) + "/" + o.Principal + "/" + hex.EncodeToString(hash.Sum(nil))
 }
+
+// Identity is that of the alert.
+func (a *Alert) Identity() string { return a.Origin.Identity(a.Labels) }
 
 // The sources that are not addresses.
 const (

@@ -58,7 +58,7 @@ func (m *promises) checkEvents() {
 			if a := m.w.alerts[e.AlertID]; e.Kind == EventFlapped && a.EndToldAt.IsZero() && !a.Quiet {
 				m.know(e.AlertID, a.Channels) // The news of the end is withdrawn.
 			}
-		case EventResolved:
+		case EventResolved, EventStale, EventClosed:
 			m.ended[e.AlertID]++
 		case EventHeldRate:
 			m.held[e.AlertID] = true
@@ -139,10 +139,10 @@ func (m *promises) checkAlerts() {
 
 			continue
 		}
-		if other, twice := open[a.Fingerprint]; twice {
-			m.w.t.Fatalf("%s and %s have the same labels and are not resolved", id, other)
+		if other, twice := open[a.Identity()]; twice {
+			m.w.t.Fatalf("%s and %s are the same and are not resolved", id, other)
 		}
-		open[a.Fingerprint] = id
+		open[a.Identity()] = id
 		if due := (&planner{now: m.w.now}).tellDue(&a); due && a.Ack == nil && !a.Held {
 			m.w.t.Fatalf("%s is owed to people, and is neither told nor held", id)
 		}
@@ -177,7 +177,7 @@ func (m *promises) checkPoll(names string) {
 	open := map[string]bool{}
 	for _, a := range m.w.alerts {
 		open[a.Name] = open[a.Name] || a.Status != Resolved
-		if a.Status != Resolved && a.Polled && !strings.Contains(names, a.Name) {
+		if a.Status != Resolved && a.Origin.Kind == FromRule && !strings.Contains(names, a.Name) {
 			m.w.t.Fatalf("%s fires although the snapshot does not hold it", a.ID)
 		}
 	}
@@ -200,6 +200,20 @@ func (m *promises) elapse(d time.Duration) {
 	}
 }
 
+// checkOthers fails the test where a push has changed what comes from others.
+func (m *promises) checkOthers(before map[string]Alert, by Origin) {
+	for id, a := range before {
+		b := m.w.alerts[id]
+		if b.Origin.Kind == FromPush && b.Origin.Principal == by.Principal {
+			continue
+		}
+		if (b.Status == Resolved) != (a.Status == Resolved) || b.Origin != a.Origin || !maps.Equal(b.Labels, a.Labels) || b.Ack != a.Ack ||
+			!maps.Equal(b.Annotations, a.Annotations) || b.Cooldown != a.Cooldown || b.Description != a.Description || b.Ending != a.Ending {
+			m.w.t.Fatalf("a push by %q changed %s of %s:\n%+v\n%+v", by.Principal, id, a.Origin, a, b)
+		}
+	}
+}
+
 // run lets the bytes decide what happens in a world.
 func (m *promises) run(script []byte) {
 	const names = "abcdef"
@@ -218,7 +232,12 @@ func (m *promises) run(script []byte) {
 			w.observe(poll(firing.String()))
 			m.checkPoll(firing.String())
 		case 3:
-			w.observe(w.push(string(name), time.Duration(arg/8-4)*time.Minute))
+			before := maps.Clone(w.alerts)
+			s := w.push(string(name), time.Duration(arg/8-4)*time.Minute)
+			s.Origin = Origin{Kind: FromPush, Source: SourceV2, Principal: []string{"", "ada", "bob"}[what/8%3]}
+			s.Alerts[0].Sender = []string{"", "one", "two"}[what/32%3]
+			w.observe(s)
+			m.checkOthers(before, s.Origin)
 		case 4:
 			if ids := slices.Sorted(maps.Keys(w.alerts)); len(ids) > 0 {
 				w.ack(ids[arg%len(ids)], time.Duration(arg%3)*20*time.Minute)

@@ -59,19 +59,22 @@ func Reconcile(previous []Alert, s Snapshot, now time.Time, o Options) []Transit
 			r.origin.Kind = FromRule
 		}
 	}
-	prints := make([]string, len(s.Alerts))
+	identities := make([]string, len(s.Alerts))
 	last := make(map[string]int, len(s.Alerts))
 	for i := range s.Alerts {
-		prints[i] = Fingerprint(s.Alerts[i].Labels)
-		last[prints[i]] = i
+		identities[i] = r.origin.Identity(s.Alerts[i].Labels)
+		// Several senders in one push each say their own; of one the last word counts.
+		last[identities[i]+"\xff"+s.Alerts[i].Sender] = i
 	}
+	seen := make(map[string]bool, len(s.Alerts))
 	for i := range s.Alerts {
-		if last[prints[i]] == i {
-			r.see(&s.Alerts[i], prints[i], s.Complete)
+		seen[identities[i]] = true
+		if last[identities[i]+"\xff"+s.Alerts[i].Sender] == i {
+			r.see(&s.Alerts[i], identities[i])
 		}
 	}
 	for _, d := range r.drafts {
-		if _, seen := last[d.Alert.Fingerprint]; !seen {
+		if !seen[d.identity] {
 			r.miss(d, s.Complete)
 		}
 	}
@@ -88,7 +91,8 @@ func Expire(previous []Alert, now time.Time) []Transition {
 // draft is a transition that may yet turn out to change nothing.
 type draft struct {
 	Transition
-	changed bool
+	identity string // Empty where nobody asked for it.
+	changed  bool
 }
 
 // change marks the alert as changed, and notes events that befell it.
@@ -122,9 +126,10 @@ type reconciler struct {
 	origin  Origin // Who says what is looked at.
 	missing func(*Alert) Verdict
 	drafts  []*draft
-	open    map[string]*draft // By fingerprint, not resolved.
-	closed  map[string]*draft // By fingerprint, the one resolved last.
-	numbers map[string]int    // By IDBase, the last one given.
+	open    map[string]*draft   // By identity, not resolved.
+	closed  map[string]*draft   // By identity, the one resolved last.
+	numbers map[string]int      // By IDBase, the last one given.
+	pushed  map[string][]*draft // Open ones by name, nil until somebody asks.
 }
 
 func newReconciler(previous []Alert, now time.Time, o Options) *reconciler {
@@ -142,14 +147,14 @@ func newReconciler(previous []Alert, now time.Time, o Options) *reconciler {
 		numbers: map[string]int{},
 	}
 	for i := range previous {
-		d := &draft{Transition: Transition{Alert: previous[i]}}
+		d := &draft{Transition: Transition{Alert: previous[i]}, identity: previous[i].Identity()}
 		r.drafts[i] = d
 		a := &d.Alert
 		if a.Status != Resolved {
-			r.open[a.Fingerprint] = d
+			r.open[d.identity] = d
 			r.expireAck(d)
-		} else if c := r.closed[a.Fingerprint]; c == nil || c.Alert.ResolvedAt.Before(a.ResolvedAt) {
-			r.closed[a.Fingerprint] = d
+		} else if c := r.closed[d.identity]; c == nil || c.Alert.ResolvedAt.Before(a.ResolvedAt) {
+			r.closed[d.identity] = d
 		}
 		if o.LastNumber == nil {
 			base := IDBase(a.Name, a.FiredAt)
@@ -199,92 +204,78 @@ func (r *reconciler) expireAck(d *draft) {
 }
 
 // see takes in one alert of a snapshot.
-func (r *reconciler) see(s *Seen, fingerprint string, complete bool) {
-	open, closed := r.open[fingerprint], r.closed[fingerprint]
-	end := s.EndsAt
-	if end.IsZero() {
-		end = r.now.Add(r.opts.PushTimeout)
+func (r *reconciler) see(s *Seen, identity string) {
+	if r.origin.Kind == FromPush {
+		r.seePushed(s, identity)
+
+		return
 	}
-	end = stamp(end) // As now is: an end in this millisecond has come.
-	ended := !complete && !end.After(r.now)
+	open, closed := r.open[identity], r.closed[identity]
+	if open == nil {
+		open = r.takeOver(s, identity)
+	}
 	switch {
-	case ended && open != nil:
-		// The end of an earlier firing may be told late, after the next one.
-		if !end.Before(open.Alert.StartsAt) {
-			r.resolve(open, "the source says that it has ended")
-		}
-	case ended:
 	case open != nil:
-		r.refresh(open, s, end, complete)
+		r.refresh(open, s)
 	case closed != nil && closed.Alert.CooldownEnd().After(r.now):
-		r.reopen(closed, s, end, complete)
+		r.reopen(closed, s)
 	default:
-		r.fire(s, fingerprint, end, complete)
+		r.fire(s, identity)
 	}
 }
 
-// miss handles an alert that the snapshot does not hold.
+// miss handles an alert that the snapshot does not hold. Only the origin of an
+// alert can end it.
 func (r *reconciler) miss(d *draft, complete bool) {
 	a := &d.Alert
 	switch {
 	case a.Status == Resolved:
-	case complete && a.Polled && r.missing != nil:
+	case a.Origin.Kind == FromPush:
+		r.expirePushed(d)
+	case complete && r.origin.Kind == FromRule && r.missing != nil:
 		r.judge(d, r.missing(a))
-	case !a.Polled && !a.EndsAt.After(r.now):
-		r.resolve(d, "it was not pushed again before its end")
 	}
 }
 
-func (r *reconciler) resolve(d *draft, why string) {
+// refresh lets a firing alert of a rule follow it.
+func (r *reconciler) refresh(d *draft, s *Seen) {
 	a := &d.Alert
-	a.Status = Resolved
-	a.ResolvedAt = r.now
-	a.Ack, a.EndedAck = nil, a.Ack
-	a.Unjudged = nil
-	d.change(r.now, Event{Kind: EventResolved, Text: why})
-}
-
-// refresh lets a firing alert follow its source. That it was polled is stored at
-// once, since it decides what resolves the alert; the rest waits for
-// refreshEvery, unless the alert would end in that time.
-func (r *reconciler) refresh(d *draft, s *Seen, end time.Time, complete bool) {
-	a := &d.Alert
-	if complete && !a.Polled {
-		a.Polled = true
+	r.judged(d)
+	if a.RuleChange != nil && s.Evaluated.After(a.RuleChange.At) {
+		a.RuleChange = nil
 		d.change(r.now)
 	}
-	if complete {
-		r.judged(d)
+	if a.Origin.Source != r.origin.Source {
+		a.Origin.Source = r.origin.Source
+		d.change(r.now)
 	}
-	next := r.now.Add(-refreshEvery)
-	// A source may also bring the end forward.
-	ends := a.EndsAt
-	if end.Before(ends) {
-		ends = end
+	if !a.UpdatedAt.After(r.now.Add(-refreshEvery)) {
+		r.follow(d, s)
 	}
-	endsSoon := !a.Polled && !ends.After(r.now.Add(refreshEvery))
-	if a.UpdatedAt.After(next) && !endsSoon {
-		return
-	}
+}
+
+// follow takes over what a source says about a firing alert, where that has
+// changed.
+func (r *reconciler) follow(d *draft, s *Seen) {
+	a := &d.Alert
 	value := finite(s.Value)
 	if value == nil {
 		value = a.Value // A push does not know it.
 	}
-	if sameValue(value, a.Value) && maps.Equal(s.Annotations, a.Annotations) && s.GeneratorURL == a.GeneratorURL && sameRule(s.Rule, a.Rule) &&
-		(a.Polled || a.EndsAt.Equal(end)) {
+	if sameValue(value, a.Value) && maps.Equal(s.Annotations, a.Annotations) && s.GeneratorURL == a.GeneratorURL && sameRule(s.Rule, a.Rule) {
 		return
 	}
 	r.describe(a, s)
-	a.Value, a.EndsAt = value, end
+	a.Value = value
 	d.change(r.now)
 }
 
 // reopen makes an alert that fires again inside its cooldown the same alert.
-func (r *reconciler) reopen(d *draft, s *Seen, end time.Time, complete bool) {
+func (r *reconciler) reopen(d *draft, s *Seen) {
 	a := &d.Alert
-	a.ResolvedAt = time.Time{}
+	a.ResolvedAt, a.Ending, a.RuleChange = time.Time{}, Ending{}, nil
 	a.StartsAt = r.startsAt(s, r.now)
-	a.Polled, a.EndsAt = complete, end
+	a.Origin = r.origin
 	a.Value = finite(s.Value)
 	a.Flaps++
 	r.describe(a, s)
@@ -315,19 +306,17 @@ func (r *reconciler) goOn(d *draft) {
 	}
 }
 
-func (r *reconciler) fire(s *Seen, fingerprint string, end time.Time, complete bool) {
+func (r *reconciler) fire(s *Seen, identity string) *draft {
 	severity, _ := ParseSeverity(s.Labels[severityLabel])
 	a := Alert{
-		Fingerprint: fingerprint,
+		Fingerprint: Fingerprint(s.Labels),
 		Name:        s.Labels[nameLabel],
 		Severity:    severity,
 		Status:      Triggered,
 		Labels:      s.Labels,
 		Value:       finite(s.Value),
-		Polled:      complete,
-		EndsAt:      end,
 		Origin:      r.origin,
-		FiredAt:     r.firedAt(s, fingerprint),
+		FiredAt:     r.firedAt(s, identity),
 	}
 	if a.Name == "" {
 		a.Name = unnamed
@@ -335,12 +324,15 @@ func (r *reconciler) fire(s *Seen, fingerprint string, end time.Time, complete b
 	a.StartsAt = r.startsAt(s, a.FiredAt)
 	r.describe(&a, s)
 	a.ID = r.nextID(IDBase(a.Name, a.FiredAt))
-	d := &draft{Transition: Transition{Alert: a}}
+	d := &draft{Transition: Transition{Alert: a}, identity: identity}
 	if a.StartsAt.Before(a.FiredAt) {
 		d.change(r.now, Event{Kind: EventPending, At: a.StartsAt})
 	}
-	d.change(r.now, Event{Kind: EventFired, At: a.FiredAt})
+	d.change(r.now, Event{Kind: EventFired, At: a.FiredAt, Text: a.Origin.String()})
 	r.drafts = append(r.drafts, d)
+	r.open[identity] = d
+
+	return d
 }
 
 // describe takes over what the source says about an alert in words.
@@ -357,17 +349,20 @@ func (r *reconciler) describe(a *Alert, s *Seen) {
 		}
 	}
 	a.Cooldown = r.opts.DefaultCooldown
+	if a.Origin.Kind != FromRule {
+		return // Who can push must not decide how seldom people are told.
+	}
 	if d, err := ParseDuration(s.Annotations["cooldown"]); err == nil && d > 0 {
 		a.Cooldown = d
 	}
 }
 
-func (r *reconciler) firedAt(s *Seen, fingerprint string) time.Time {
+func (r *reconciler) firedAt(s *Seen, identity string) time.Time {
 	if s.For <= 0 || s.StartsAt.IsZero() {
 		return r.now
 	}
 	at := stamp(s.StartsAt.Add(s.For))
-	if c := r.closed[fingerprint]; c != nil && at.Before(c.Alert.ResolvedAt) {
+	if c := r.closed[identity]; c != nil && at.Before(c.Alert.ResolvedAt) {
 		at = c.Alert.ResolvedAt
 	}
 	if at.After(r.now) {

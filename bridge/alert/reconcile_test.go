@@ -221,6 +221,7 @@ func FuzzParseDuration(f *testing.F) {
 func TestAnEndInThisMillisecondHasCome(t *testing.T) {
 	t.Parallel()
 	s := seen("a")
+	s.Sender = "prometheus"
 	s.StartsAt = begin.Add(-time.Hour)
 	firing := Reconcile(nil, Snapshot{Alerts: []Seen{s}}, begin, Options{})[0].Alert
 	s.EndsAt = begin.Add(time.Second + 400*time.Microsecond)

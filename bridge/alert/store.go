@@ -33,7 +33,7 @@ type Store interface {
 	// Commit keeps all of c or nothing of it, and what it keeps survives a loss
 	// of power. It fails with ErrConflict, naming the alert, where an alert's
 	// version is not the one that its transition was made from (an alert of
-	// version 0: where its id or, not resolved, its fingerprint exists), and with
+	// version 0: where its id or, not resolved, its identity exists), and with
 	// ErrSettled where an outcome's notification is not pending. A notification
 	// whose Key is known is owed already, and changes nothing.
 	Commit(ctx context.Context, c Changes) error

@@ -134,8 +134,9 @@ func seen(name string) Seen {
 	}
 
 	return Seen{
-		Labels:      map[string]string{"alertname": name, "severity": severity},
-		Annotations: map[string]string{"summary": "trouble with " + name},
+		Labels:       map[string]string{"alertname": name, "severity": severity},
+		Annotations:  map[string]string{"summary": "trouble with " + name},
+		GeneratorURL: "http://prometheus:9090/graph?g0.expr=" + name,
 	}
 }
 
@@ -146,7 +147,9 @@ func ended(*Alert) Verdict { return Verdict{Ended: true, Text: "the condition do
 func poll(names string) Snapshot {
 	s := Snapshot{Complete: true, Missing: ended}
 	for name := range strings.SplitSeq(names, "") {
-		s.Alerts = append(s.Alerts, seen(name))
+		one := seen(name)
+		one.Rule = &RuleRef{Name: name, Query: name}
+		s.Alerts = append(s.Alerts, one)
 	}
 
 	return s
@@ -155,7 +158,7 @@ func poll(names string) Snapshot {
 // push tells of one alert that ends so much later than now, or before.
 func (w *world) push(name string, end time.Duration) Snapshot {
 	s := seen(name)
-	s.EndsAt = w.now.Add(end)
+	s.EndsAt, s.Sender = w.now.Add(end), "prometheus"
 
 	return Snapshot{Alerts: []Seen{s}}
 }

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/url"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -136,6 +137,10 @@ func (p posted) seen(now time.Time) (alert.Seen, error) {
 	maps.DeleteFunc(p.Labels, func(_, value string) bool { return value == "" })
 	if err := p.check(); err != nil {
 		return alert.Seen{}, err
+	}
+	// The address is shown as a link.
+	if u, err := url.Parse(p.GeneratorURL); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		p.GeneratorURL = ""
 	}
 
 	return alert.Seen{

@@ -110,6 +110,18 @@ func TestOneBadAlertCostsTheOthersNothing(t *testing.T) {
 	}
 }
 
+func TestGeneratorURLIsAnAddressOnTheWeb(t *testing.T) {
+	for given, want := range map[string]string{
+		"http://p:9090/graph?g0.expr=up": "http://p:9090/graph?g0.expr=up", "https://p/": "https://p/",
+		"javascript:alert(1)": "", "data:text/html,x": "", "/graph": "", "http://": "", "": "", "%": "",
+	} {
+		seen, _, err := V2([]byte(fmt.Sprintf(`[{"labels": {"alertname": "a"}, "generatorURL": %q}]`, given)), now)
+		if err != nil || len(seen) != 1 || seen[0].GeneratorURL != want {
+			t.Errorf("%q is taken as %+v (%v), want %q", given, seen, err, want)
+		}
+	}
+}
+
 func TestGettable(t *testing.T) {
 	a := &alert.Alert{
 		Fingerprint: "f", Status: alert.Acknowledged, Labels: map[string]string{"alertname": "a"},

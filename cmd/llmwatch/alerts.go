@@ -10,8 +10,9 @@ import (
 )
 
 type alertsCmd struct {
-	List alertsListCmd `cmd:"" help:"List the alerts that are not resolved."`
-	Ack  alertsAckCmd  `cmd:"" help:"Acknowledge an alert: say \"I have it\"."`
+	List  alertsListCmd  `cmd:"" help:"List the alerts that are not resolved."`
+	Ack   alertsAckCmd   `cmd:"" help:"Acknowledge an alert: say \"I have it\"."`
+	Close alertsCloseCmd `cmd:"" help:"End an alert that nobody would end otherwise."`
 }
 
 type alertsListCmd struct {
@@ -85,6 +86,38 @@ func (c *alertsAckCmd) Run(ctx context.Context, out output) error {
 	}
 	ask := map[string]string{"acknowledged_by": c.By, "comment": c.Comment, "expires_in": c.Expires}
 	printed, err := c.call(ctx, out, http.MethodPost, "/alerts/"+url.PathEscape(c.ID)+"/acknowledge", ask, &answer)
+	if printed || err != nil {
+		return err
+	}
+	fmt.Fprintln(out.stdout, answer.Message)
+
+	return nil
+}
+
+type alertsCloseCmd struct {
+	ID string `arg:"" help:"Id of the alert, as alerts list shows it."`
+	clientFlags
+	By      string `env:"USER" help:"Who closes it." placeholder:"NAME"`
+	Comment string `help:"Why." placeholder:"TEXT"`
+}
+
+// Help is shown by `llmwatch alerts close --help`.
+func (alertsCloseCmd) Help() string {
+	return `For pushed alerts, and for those of a rule that is not there any more. One whose rule
+still fires cannot be closed: acknowledge it, or disable or change the rule.
+
+Examples:
+  llmwatch alerts close deploy_20240115
+  llmwatch alerts close deploy_20240115 --comment "was a test"`
+}
+
+// Run closes.
+func (c *alertsCloseCmd) Run(ctx context.Context, out output) error {
+	var answer struct {
+		Message string `json:"message"`
+	}
+	ask := map[string]string{"closed_by": c.By, "comment": c.Comment}
+	printed, err := c.call(ctx, out, http.MethodPost, "/alerts/"+url.PathEscape(c.ID)+"/close", ask, &answer)
 	if printed || err != nil {
 		return err
 	}

@@ -52,10 +52,10 @@ func (m *messages) extra(ctx context.Context, n alert.Notification) alert.Extra 
 }
 
 // chart draws what the alert's rule compares, and the threshold. It is nil where
-// the expression is not a comparison with a number.
+// the expression is not a comparison with a number, or a push names it.
 func (m *messages) chart(ctx context.Context, a *alert.Alert, at time.Time) ([]byte, error) {
 	metric, threshold, ok := comparison(exprOf(a.GeneratorURL))
-	if !ok {
+	if !ok || a.Origin.Kind == alert.FromPush { // Who can push must not have expressions evaluated.
 		return nil, nil
 	}
 	all, err := m.series(ctx, metric, at, chartWindow)

@@ -74,6 +74,12 @@ func TestMessagesCarryLinkAndChart(t *testing.T) {
 		t.Errorf("the log lines are %q", extra.Logs)
 	}
 
+	pushed := a
+	pushed.Origin.Kind, asked = alert.FromPush, ""
+	if extra := m.extra(t.Context(), alert.Notification{Alerts: []alert.Alert{pushed}, OwedAt: at}); extra.Chart != nil || asked != "" {
+		t.Errorf("a push had %q evaluated", asked)
+	}
+
 	a.Labels["instance"] = "unknown"
 	if extra := m.extra(t.Context(), alert.Notification{Alerts: []alert.Alert{a}, OwedAt: at}); extra.Chart != nil {
 		t.Error("a series of another instance was drawn")

@@ -31,16 +31,32 @@ func (s *Store) alerts(ctx context.Context, what, query string, args ...any) ([]
 			return alert.Alert{}, err
 		}
 		var a alert.Alert
-		err := s.unmarshal(body, alertBody, &a)
-		a.InferOrigin()
 
-		return a, err
+		return a, s.unmarshalAlert(body, &a)
 	}, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
 
 	return alerts, nil
+}
+
+// unmarshalAlert reads an alert. Those that were stored before alerts had an
+// origin have a word for it of their own.
+func (s *Store) unmarshalAlert(body []byte, a *alert.Alert) error {
+	if err := s.unmarshal(body, alertBody, a); err != nil || a.Origin.Kind != "" {
+		return err
+	}
+	var old struct{ Polled bool }
+	a.Origin.Kind = alert.FromPush
+	if err := s.unmarshal(body, alertBody, &old); err != nil {
+		return err
+	}
+	if old.Polled {
+		a.Origin.Kind = alert.FromRule
+	}
+
+	return nil
 }
 
 // LastNumber implements alert.Store.
@@ -98,10 +114,7 @@ func (s *Store) List(ctx context.Context, f alert.Filter) (alert.Page, error) {
 		}
 		p.cursor = strconv.FormatInt(firedAt, 10) + "." + strconv.FormatInt(seq, 10)
 
-		err := s.unmarshal(body, alertBody, &p.alert)
-		p.alert.InferOrigin()
-
-		return p, err
+		return p, s.unmarshalAlert(body, &p.alert)
 	}, `SELECT fired_at, seq, body FROM alerts WHERE `+where+` ORDER BY fired_at DESC, seq DESC LIMIT ?`, append(args, limit)...)
 	if err != nil {
 		return alert.Page{}, fmt.Errorf("list alerts: %w", err)

@@ -54,10 +54,10 @@ type writer struct {
 // are closed with the transaction.
 func (w *writer) prepare() {
 	w.insert = w.statement(`INSERT INTO alerts
-		(id, fingerprint, id_base, number, name, version, status, severity, fired_at, resolved_at, reopens_until, body)
-		VALUES (?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`)
+		(id, identity, fingerprint, id_base, number, name, version, status, severity, fired_at, resolved_at, reopens_until, body)
+		VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`)
 	w.update = w.statement(`UPDATE OR IGNORE alerts SET
-		version = version + 1, status = ?, severity = ?, resolved_at = ?, reopens_until = ?, body = ?
+		version = version + 1, identity = ?, fingerprint = ?, status = ?, severity = ?, resolved_at = ?, reopens_until = ?, body = ?
 		WHERE id = ? AND version = ?`)
 	w.event = w.statement(`INSERT INTO events (alert_id, at, kind, actor, channel, text) VALUES (?, ?, ?, ?, ?, ?)`)
 	w.owe = w.statement(`INSERT INTO outbox (key, channel, alert_id, alert_ids, state, owed_at, waiting_since, counts_as, next_try, body)
@@ -110,10 +110,10 @@ func (w *writer) transition(t *alert.Transition) {
 	body := w.json(&a, alertBody)
 	var rows int64
 	if from == 0 {
-		rows = w.exec(w.insert, a.ID, a.Fingerprint, alert.IDBase(a.Name, a.FiredAt), a.Number(), a.Name,
+		rows = w.exec(w.insert, a.ID, a.Identity(), a.Fingerprint, alert.IDBase(a.Name, a.FiredAt), a.Number(), a.Name,
 			a.Status, a.Severity, database.Millis(a.FiredAt), database.Millis(a.ResolvedAt), database.Millis(a.CooldownEnd()), body)
 	} else {
-		rows = w.exec(w.update, a.Status, a.Severity, database.Millis(a.ResolvedAt), database.Millis(a.CooldownEnd()), body, a.ID, from)
+		rows = w.exec(w.update, a.Identity(), a.Fingerprint, a.Status, a.Severity, database.Millis(a.ResolvedAt), database.Millis(a.CooldownEnd()), body, a.ID, from)
 	}
 	if w.err == nil && rows == 0 {
 		w.err = fmt.Errorf("alert %s, version %d: %w", a.ID, from, alert.ErrConflict)

@@ -63,7 +63,7 @@ func fired(name string, number int, at time.Time) alert.Alert {
 	}
 
 	return alert.Alert{
-		ID: id, Name: name, Fingerprint: id, Severity: alert.High, Status: alert.Triggered,
+		ID: id, Name: name, Fingerprint: id, Labels: map[string]string{"alertname": name, "id": id}, Severity: alert.High, Status: alert.Triggered,
 		StartsAt: at, FiredAt: at, UpdatedAt: at, Cooldown: time.Hour,
 	}
 }
@@ -112,7 +112,8 @@ func whole() alert.Alert {
 	a.Annotations = map[string]string{"summary": "CPU <high> & \"hot\""}
 	a.Summary = json.RawMessage(`{"system":{"avg_cpu_percent":91.5}}`)
 	a.Origin = alert.Origin{Kind: alert.FromPush, Source: alert.SourceV2, Principal: "prometheus"}
-	a.Polled, a.EndsAt, a.Held, a.Quiet, a.Flaps = true, noon.Add(time.Minute), true, true, 2
+	a.EndsAt, a.Held, a.Quiet, a.Flaps = noon.Add(time.Minute), true, true, 2
+	a.Senders, a.HeardAt = map[string]time.Time{"prometheus:9090 at 10.0.0.1": a.EndsAt}, noon
 	a.NotifiedAt, a.DeliveredAt, a.WaitingSince, a.EscalatedAt = noon, noon.Add(time.Second), noon, noon.Add(time.Hour)
 	a.HeldSince, a.EndToldAt, a.EndedAck = noon, noon.Add(time.Minute), &alert.Ack{By: "bob", At: noon}
 	a.Channels = []string{"email", "slack"}
@@ -240,9 +241,9 @@ func TestCommitConflicts(t *testing.T) {
 	stale, lost := existing, existing
 	lost.Version = 7
 	sameLabels := fired("a", 2, noon)
-	sameLabels.Fingerprint = existing.Fingerprint
+	sameLabels.Labels = existing.Labels
 	resolved := fired("b", 1, noon)
-	resolved.Fingerprint, resolved.Status, resolved.ResolvedAt = existing.Fingerprint, alert.Resolved, noon
+	resolved.Labels, resolved.Status, resolved.ResolvedAt = existing.Labels, alert.Resolved, noon
 	reopened := resolved
 	reopened.Version, reopened.Status, reopened.ResolvedAt = 1, alert.Active, time.Time{}
 	cases := map[string]struct {
@@ -544,5 +545,34 @@ func TestLoadReadsAFloodInPiecesAndHoldsASummaryOnce(t *testing.T) {
 	}
 	if len(held) != 2 {
 		t.Errorf("2 summaries are held %d times", len(held))
+	}
+}
+
+// TestAlertsFromBeforeOriginsGetOne holds that what an earlier version stored is
+// known again as what it is.
+func TestAlertsFromBeforeOriginsGetOne(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	begin(t, s, fired("polled", 1, noon), fired("pushed", 1, noon))
+	err := s.db.Update(t.Context(), func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(t.Context(), `UPDATE alerts SET identity = 'fingerprint/' || fingerprint,
+			body = json_set(json_remove(body, '$.Origin'), '$.Polled', json(CASE name WHEN 'polled' THEN 'true' ELSE 'false' END))`)
+
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]alert.OriginKind{"polled": alert.FromRule, "pushed": alert.FromPush} {
+		a := get(t, s, name+"_20240115")
+		if a.Origin.Kind != want {
+			t.Errorf("%s comes from %q, want %q", a.ID, a.Origin.Kind, want)
+		}
+		commit(t, s, alert.Changes{Transitions: []alert.Transition{{Alert: a}}})
+		again := fired(name, 2, noon)
+		again.Labels, again.Origin.Kind = a.Labels, want
+		if err := s.Commit(t.Context(), alert.Changes{Transitions: []alert.Transition{{Alert: again}}}); !errors.Is(err, alert.ErrConflict) {
+			t.Errorf("a second open alert of %s is stored: %v", name, err)
+		}
 	}
 }

@@ -298,6 +298,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/alerts/{id}/close": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["AlertID"];
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End an alert by hand
+         * @description For alerts that nobody would end otherwise: pushed ones, and those of a rule that is not there any more. It is told where the firing was told. If its origin says again that it fires, it fires again. An alert whose rule still fires is answered with 409 `still_firing`: acknowledge it, or disable or change the rule. A resolved one is answered with 409, too.
+         */
+        post: operations["closeAlert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/rules": {
         parameters: {
             query?: never;
@@ -1042,6 +1064,17 @@ export interface components {
             /** @description When the condition had held for the rule's duration. */
             fired_at: components["schemas"]["Timestamp"];
             resolved_at: components["schemas"]["NullableTimestamp"];
+            /** @description How a resolved alert ended; null while it fires, and of alerts of earlier versions. */
+            ending: {
+                /**
+                 * @description Its origin says that the condition does not hold any more; nobody tells of it any more, and how things are is not known; somebody closed it; its rule was deleted, disabled or changed.
+                 * @enum {string}
+                 */
+                kind: "resolved" | "stale" | "closed" | "rule_changed";
+                /** @description Who ended it; absent where llmwatch did. */
+                by?: string;
+                text: string;
+            } | null;
             acknowledgement: {
                 by: string;
                 comment: string;
@@ -1767,6 +1800,40 @@ export interface operations {
         };
         responses: {
             /** @description It is acknowledged. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        success: components["schemas"]["True"];
+                        message: string;
+                    };
+                };
+            };
+            default: components["responses"]["Error"];
+        };
+    };
+    closeAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["AlertID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": {
+                    comment?: string;
+                    /** @description Who closes it, where callers are not authenticated. */
+                    closed_by?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description It is resolved. */
             200: {
                 headers: {
                     [name: string]: unknown;
