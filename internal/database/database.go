@@ -13,9 +13,10 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"time"
 
-	// The driver registers itself as "sqlite".
-	_ "modernc.org/sqlite"
+	"modernc.org/sqlite" // The driver registers itself as "sqlite".
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // readers bounds the connections that read.
@@ -60,7 +61,7 @@ func Open(ctx context.Context, path string, schema Schema) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the %s database %s: %w", schema.Component, path, err)
 	}
-	if err := migrate(ctx, write, schema); err != nil {
+	if err := prepare(ctx, write, schema); err != nil {
 		return nil, errors.Join(fmt.Errorf("prepare the %s database %s: %w", schema.Component, path, err), write.Close())
 	}
 	read, err := Connect(path, readers, "_pragma=query_only(1)")
@@ -94,6 +95,45 @@ func (db *DB) Close() error { return errors.Join(db.Read.Close(), db.Write.Close
 // Update keeps all that do writes, or nothing where it fails.
 func (db *DB) Update(ctx context.Context, do func(tx *sql.Tx) error) error {
 	return inTransaction(ctx, db.Write, do)
+}
+
+// openPatience is how long opening waits for other processes that open the file or
+// write to it, openPause the longest time between two looks.
+const (
+	openPatience = 30 * time.Second
+	openPause    = 50 * time.Millisecond
+)
+
+// prepare brings the schema up to date, and waits for others who are at it. The
+// change of a new file to WAL mode takes the file alone, and SQLite does not apply
+// its busy_timeout to that: whoever comes second is refused at once.
+func prepare(ctx context.Context, db *sql.DB, schema Schema) error {
+	begin := time.Now()
+	for pause := time.Millisecond; ; pause = min(2*pause, openPause) {
+		err := migrate(ctx, db, schema)
+		if !isBusy(err) {
+			return err
+		}
+		if waited := time.Since(begin); waited > openPatience {
+			return fmt.Errorf("other processes have kept it locked for %s: %w", waited.Round(time.Second), err)
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		}
+	}
+}
+
+// isBusy reports whether SQLite refused something because of other processes.
+func isBusy(err error) bool {
+	var refused *sqlite.Error
+	if !errors.As(err, &refused) {
+		return false
+	}
+	primary := refused.Code() & 0xff // The rest says more of the same.
+
+	return primary == sqlite3.SQLITE_BUSY || primary == sqlite3.SQLITE_PROTOCOL
 }
 
 // migrate applies the migrations that the database lacks, each in a transaction

@@ -1,8 +1,11 @@
 package database
 
 import (
+	"context"
 	"database/sql"
+	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -71,11 +74,83 @@ func TestMigrations(t *testing.T) {
 	t.Run("several at once", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "llmwatch.db")
 		var all sync.WaitGroup
-		for range 4 {
-			all.Go(func() { open(t, path, schema("one", `CREATE TABLE a (x)`, `CREATE TABLE b (x)`)) })
+		for range 16 {
+			all.Go(func() { open(t, path, twoTables()) })
 		}
 		all.Wait()
 	})
+}
+
+func twoTables() Schema { return schema("one", `CREATE TABLE a (x)`, `CREATE TABLE b (x)`) }
+
+// openedByEnv has the test open this file and end, as a process among others.
+const openedByEnv = "LLMWATCH_TEST_DATABASE"
+
+func TestOpenBySeveralProcessesWaits(t *testing.T) {
+	if path := os.Getenv(openedByEnv); path != "" {
+		open(t, path, twoTables())
+		return
+	}
+	path := filepath.Join(t.TempDir(), "llmwatch.db")
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			process := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$")
+			process.Env = append(os.Environ(), openedByEnv+"="+path)
+			if out, err := process.CombinedOutput(); err != nil {
+				t.Errorf("%v: %s", err, out)
+			}
+		})
+	}
+	all.Wait()
+	open(t, path, twoTables())
+}
+
+// Whoever is about to write to a file that is not in WAL mode yet keeps it from
+// becoming so.
+func TestOpenWaitsForAWriterOfANewFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "llmwatch.db")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	writer, err := Connect(path, 1, "_txlock=immediate")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer writer.Close()
+	tx, err := writer.BeginTx(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened := make(chan error, 1)
+	go func() {
+		db, err := Open(context.Background(), path, twoTables())
+		if err == nil {
+			err = db.Close()
+		}
+		opened <- err
+	}()
+	select {
+	case err := <-opened:
+		t.Fatalf("it did not wait: %v", err)
+	case <-time.After(50 * time.Millisecond):
+	}
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-opened; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOpenEndsWithItsContext(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "llmwatch.db")
+	open(t, path, twoTables())
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Open(ctx, path, twoTables()); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v, want that of the context", err)
+	}
 }
 
 func TestTimesOfColumns(t *testing.T) {
