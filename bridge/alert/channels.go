@@ -33,6 +33,8 @@ type ChannelState struct {
 	// HeldUntil is until when nothing is tried on the channel: its receiver asked
 	// for it, or each attempt could lock the account.
 	HeldUntil time.Time
+	// Firm says that not even a critical alert shortens that.
+	Firm bool
 }
 
 // downAfter is how long a channel may fail until that is an outage.
@@ -56,11 +58,12 @@ func (s ChannelState) tried(o Outcome, r Result) ChannelState {
 		return ChannelState{LastAccepted: o.At, LastFailed: s.LastFailed, LastError: s.LastError, Partly: r.Reason}
 	}
 	s.LastFailed, s.LastError, s.Reason, s.HeldUntil = o.At, o.Text, r.Reason, time.Time{}
+	s.Firm = false
 	if s.Failures++; s.FailingSince.IsZero() || s.FailingSince.After(o.At) {
 		s.FailingSince = o.At
 	}
 	if o.State == Unsettled && (r.Outage || r.RetryAfter > 0) {
-		s.HeldUntil = o.NextTry
+		s.HeldUntil, s.Firm = o.NextTry, r.Login || r.RetryAfter > 0
 	}
 	if s.DownSince.IsZero() && (r.Outage || o.State == Refused || o.At.Sub(s.FailingSince) >= downAfter) {
 		s.DownSince = s.FailingSince
@@ -166,6 +169,23 @@ func (c *channels) release(names ...string) {
 	}
 	c.mu.Unlock()
 	c.released.raise()
+}
+
+// hurry shortens the pause of the channels for which something urgent is owed.
+func (c *channels) hurry(owed []Notification) {
+	latest, hurried := time.Now().Add(urgentRetry), false
+	c.mu.Lock()
+	for i := range owed {
+		channel := owed[i].Channel
+		if s := c.states[channel]; owed[i].Urgent() && c.held[channel].After(latest) && !s.Firm {
+			c.held[channel], s.HeldUntil = latest, stamp(latest)
+			c.states[channel], hurried = s, true
+		}
+	}
+	c.mu.Unlock()
+	if hurried {
+		c.released.raise()
+	}
 }
 
 // refresh has everything on a channel be due once, when its pause is over.

@@ -239,7 +239,7 @@ var loginRetries = [...]time.Duration{5 * time.Minute, 15 * time.Minute, 30 * ti
 
 // wait shortens a pause for the news of a critical alert.
 func (n *Notification) wait(pause time.Duration) time.Duration {
-	if n.urgent() {
+	if n.Urgent() {
 		return min(pause, urgentRetry)
 	}
 

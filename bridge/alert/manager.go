@@ -211,7 +211,7 @@ func (m *Manager) Test(ctx context.Context, channel string) (Result, error) {
 		m.conf.Logger.ErrorContext(ctx, "how it went on a channel could not be stored", "channel", channel, "error", storeErr)
 	}
 	m.noted(ctx, channel, before, after)
-	if err == nil {
+	if err == nil || result.Partial {
 		m.channels.release(channel)
 	}
 
@@ -290,6 +290,7 @@ func (m *Manager) change(ctx context.Context, decide func(now time.Time) (Change
 		if err == nil {
 			m.subs.publish(c.Transitions)
 			if len(c.Notifications) > 0 {
+				m.channels.hurry(c.Notifications)
 				m.committed.raise()
 			}
 

@@ -214,6 +214,15 @@ func (s *memStore) Sent(_ context.Context, since time.Time) (History, error) {
 func (s *memStore) NextDue(_ context.Context, channel string, now time.Time) (*Pending, time.Time, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if p, _ := s.firstDue(channel, now, true); p != nil {
+		return p, time.Time{}, s.fail
+	}
+	p, wake := s.firstDue(channel, now, false)
+
+	return p, wake, s.fail
+}
+
+func (s *memStore) firstDue(channel string, now time.Time, urgent bool) (*Pending, time.Time) {
 	var wake time.Time
 	blocked := map[string]bool{}
 	for i := range s.outbox {
@@ -222,10 +231,13 @@ func (s *memStore) NextDue(_ context.Context, channel string, now time.Time) (*P
 			continue
 		}
 		blocked[p.Notification.Subject()] = true
+		if urgent && !p.Notification.Urgent() {
+			continue
+		}
 		if !p.nextTry.After(now) {
 			pending := p.Pending
 
-			return &pending, time.Time{}, s.fail
+			return &pending, time.Time{}
 		}
 		if wake.IsZero() || p.nextTry.Before(wake) {
 			wake = p.nextTry
@@ -235,7 +247,7 @@ func (s *memStore) NextDue(_ context.Context, channel string, now time.Time) (*P
 		}
 	}
 
-	return nil, wake, s.fail
+	return nil, wake
 }
 
 func (s *memStore) Overdue(_ context.Context, then time.Time, limit int) ([]Pending, error) {

@@ -83,8 +83,8 @@ func (n *Notification) Subject() string {
 	}
 }
 
-// urgent says whether it tells that a critical alert fires.
-func (n *Notification) urgent() bool {
+// Urgent says whether it tells that a critical alert fires.
+func (n *Notification) Urgent() bool {
 	return n.TellsFiring() && slices.ContainsFunc(n.Alerts, func(a Alert) bool { return a.Severity == Critical })
 }
 

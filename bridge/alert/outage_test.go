@@ -140,6 +140,32 @@ func TestACriticalAlertIsTriedEachMinute(t *testing.T) {
 	}
 }
 
+func TestACriticalAlertDoesNotWaitBehindOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store, mail := newMemStore(), &receiver{}
+		gone := true
+		var accepted []string
+		mail.answer = func(n Notification) (Result, error) {
+			if gone {
+				return Result{Outage: true}, errors.New("404 not found")
+			}
+			accepted = append(accepted, n.AlertIDs[0])
+
+			return Result{}, nil
+		}
+		m := manage(t, store, mail, func(c *Config) { c.Options.DefaultCooldown = 100 * time.Hour })
+		observe(t, m, poll("abc"))
+		elapse(time.Hour) // It is tried every five minutes by now.
+		observe(t, m, poll("abcf"))
+		gone = false
+		elapse(urgentRetry + time.Second)
+		if len(accepted) != 4 || accepted[0] != today("f") {
+			t.Errorf("a minute later the channel took %q, want all, the critical one first", accepted)
+		}
+	})
+}
+
 func TestAnotherChannelNeverWaitsForOneThatHangs(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -310,12 +336,25 @@ func TestAMessageThatIsRefusedIsTriedOnceMoreShortened(t *testing.T) {
 
 func TestAnAcceptedTestEndsThePauseOfAChannel(t *testing.T) {
 	t.Parallel()
+	t.Run("by all", func(t *testing.T) { testEndsPause(t, Result{}, nil) })
+	t.Run("by some", func(t *testing.T) {
+		testEndsPause(t, Result{Retry: true, Partial: true}, errors.New("450 greylisted"))
+	})
+}
+
+// testEndsPause answers a test in that way while the channel is held back.
+func testEndsPause(t *testing.T, result Result, failure error) {
+	t.Helper()
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store, mail := newMemStore(), &receiver{}
 		calls := 0
-		mail.answer = func(Notification) (Result, error) {
+		mail.answer = func(n Notification) (Result, error) {
 			if calls++; calls == 1 {
 				return Result{Retry: true, RetryAfter: time.Hour}, errors.New("429 too many requests")
+			}
+			if n.Kind == KindTest {
+				return result, failure
 			}
 
 			return Result{}, nil
@@ -326,7 +365,7 @@ func TestAnAcceptedTestEndsThePauseOfAChannel(t *testing.T) {
 		if s := m.Channels()["mail"]; s.HeldUntil.Sub(mail.begin) != lastRetry {
 			t.Errorf("held for %s, want %s of the hour that the receiver asked for", s.HeldUntil.Sub(mail.begin), lastRetry)
 		}
-		if _, err := m.Test(t.Context(), "mail"); err != nil {
+		if _, err := m.Test(t.Context(), "mail"); !errors.Is(err, failure) {
 			t.Fatal(err)
 		}
 		elapse(time.Second)

@@ -54,7 +54,7 @@ type Store interface {
 	// NextDue returns the notification that the channel is to be sent at now.
 	// Where none is due it returns nil and when the next one will be, zero if
 	// none is pending. Notifications are due in the order in which they were
-	// owed; one that failed OvertakenAfter times lets those of other alerts
+	// owed, those that tell of critical alerts before others; one that failed OvertakenAfter times lets those of other alerts
 	// pass, and never those of an alert that it tells of itself. One that is to be
 	// tried later than maxWait from now is due: the clock was set back.
 	NextDue(ctx context.Context, channel string, now time.Time) (*Pending, time.Time, error)

@@ -60,11 +60,11 @@ func (c *notifyTestCmd) Run(ctx context.Context, out output) error {
 		}
 		fmt.Fprintf(out.stdout, "%s: %s: %s\n", r.Channel, verdict, r.Answer)
 		if !r.HeldUntil.IsZero() {
-			then := "and are tried again then"
+			then := ""
 			if r.Accepted {
-				then = "and are sent now"
+				then = ", and are sent now"
 			}
-			fmt.Fprintf(out.stdout, "%s: was held back until %s; %d notifications wait %s\n", r.Channel, r.HeldUntil.Format(time.RFC3339), r.Pending, then)
+			fmt.Fprintf(out.stdout, "%s: was held back until %s; %d notifications waited%s\n", r.Channel, r.HeldUntil.Format(time.RFC3339), r.Pending, then)
 		}
 	}
 	if refused {

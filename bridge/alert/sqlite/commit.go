@@ -60,8 +60,8 @@ func (w *writer) prepare() {
 		version = version + 1, identity = ?, fingerprint = ?, status = ?, severity = ?, resolved_at = ?, reopens_until = ?, body = ?
 		WHERE id = ? AND version = ?`)
 	w.event = w.statement(`INSERT INTO events (alert_id, at, kind, actor, channel, text) VALUES (?, ?, ?, ?, ?, ?)`)
-	w.owe = w.statement(`INSERT INTO outbox (key, channel, alert_id, alert_ids, state, owed_at, waiting_since, counts_as, next_try, body)
-		VALUES (?1, ?2, ?3, ?4, 'pending', ?5, ?5, ?6, ?5, ?7) ON CONFLICT (key) DO NOTHING`)
+	w.owe = w.statement(`INSERT INTO outbox (key, channel, alert_id, alert_ids, state, owed_at, waiting_since, counts_as, next_try, body, urgent)
+		VALUES (?1, ?2, ?3, ?4, 'pending', ?5, ?5, ?6, ?5, ?7, ?8) ON CONFLICT (key) DO NOTHING`)
 	// Where there is something new to tell, what failed before is looked at again.
 	w.hurry = w.statement(`UPDATE outbox SET next_try = ?3 WHERE state = 'pending' AND channel = ?1 AND alert_id = ?2 AND next_try > ?3`)
 }
@@ -140,7 +140,7 @@ func (w *writer) notification(n *alert.Notification) {
 	}
 	owedAt := database.Millis(n.OwedAt)
 	w.exec(w.hurry, n.Channel, n.Subject(), owedAt)
-	w.exec(w.owe, n.Key, n.Channel, n.Subject(), many, owedAt, countsAs, w.json(n, outboxBody))
+	w.exec(w.owe, n.Key, n.Channel, n.Subject(), many, owedAt, countsAs, w.json(n, outboxBody), n.Urgent())
 }
 
 func (w *writer) outcome(o alert.Outcome) {

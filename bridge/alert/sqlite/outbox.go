@@ -30,16 +30,29 @@ func (s *Store) Sent(ctx context.Context, since time.Time) (alert.History, error
 // before the clock was set back where it is to be tried later.
 const maxWait = time.Hour
 
-// NextDue implements alert.Store. The first row of the query is the one to be
-// sent next: all before it are either held up by an earlier one of an alert in
-// them or have been overtaken.
+// NextDue implements alert.Store.
 func (s *Store) NextDue(ctx context.Context, channel string, now time.Time) (*alert.Pending, time.Time, error) {
+	for _, only := range []string{"AND urgent = 1", ""} {
+		p, err := s.firstDue(ctx, channel, now, only)
+		if err != nil || p != nil {
+			return p, time.Time{}, err
+		}
+	}
+	wake, err := s.nextTry(ctx, channel, now)
+
+	return nil, wake, err
+}
+
+// firstDue finds the one to be sent next, among those that a condition allows: all
+// before it are either held up by an earlier one of an alert in them or have been
+// overtaken. It is nil where that one is not due.
+func (s *Store) firstDue(ctx context.Context, channel string, now time.Time, only string) (*alert.Pending, error) {
 	var nextTry int64
 	due, tooFar := database.Millis(now), database.Millis(now.Add(maxWait))
 	pending, err := database.Collect(ctx, s.db.Read, func(rows *sql.Rows) (alert.Pending, error) {
 		return s.pending(rows, &nextTry)
 	}, `SELECT body, attempts, progress, next_try FROM outbox AS o
-		WHERE state = 'pending' AND channel = ?1 AND (attempts < ?2 OR next_try <= ?3 OR next_try > ?4)
+		WHERE state = 'pending' AND channel = ?1 `+only+` AND (attempts < ?2 OR next_try <= ?3 OR next_try > ?4)
 		AND NOT EXISTS (SELECT 1 FROM outbox WHERE state = 'pending' AND channel = ?1 AND alert_id = o.alert_id AND seq < o.seq)
 		AND NOT EXISTS (SELECT 1 FROM outbox AS e WHERE state = 'pending' AND channel = ?1 AND alert_ids != '' AND seq < o.seq
 			AND EXISTS (SELECT 1 FROM json_each(e.alert_ids) WHERE value = o.alert_id
@@ -47,16 +60,14 @@ func (s *Store) NextDue(ctx context.Context, channel string, now time.Time) (*al
 		AND (alert_ids = '' OR NOT EXISTS (SELECT 1 FROM outbox WHERE state = 'pending' AND channel = ?1 AND seq < o.seq
 			AND alert_id IN (SELECT value FROM json_each(o.alert_ids))))
 		ORDER BY seq LIMIT 1`, channel, alert.OvertakenAfter, due, tooFar)
-	switch {
-	case err != nil:
-		return nil, time.Time{}, fmt.Errorf("read the next notification to %s: %w", channel, err)
-	case len(pending) > 0 && (nextTry <= due || nextTry > tooFar):
-		return &pending[0], time.Time{}, nil
-	default:
-		wake, err := s.nextTry(ctx, channel, now)
-
-		return nil, wake, err
+	if err != nil {
+		return nil, fmt.Errorf("read the next notification to %s: %w", channel, err)
 	}
+	if len(pending) == 0 || (nextTry > due && nextTry <= tooFar) {
+		return nil, nil
+	}
+
+	return &pending[0], nil
 }
 
 // pending reads body, attempts and progress, and whatever else a row has.

@@ -288,3 +288,20 @@ func TestWhatWasTriedBeforeTheClockWasSetBackIsDue(t *testing.T) {
 		t.Errorf("a day earlier %q is due, want what would wait for a day", got)
 	}
 }
+
+func TestCriticalAlertsComeFirst(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	owe(t, s, "low", "email", "a", noon)
+	commit(t, s, alert.Changes{Notifications: []alert.Notification{{
+		Key: "critical", Channel: "email", Kind: alert.KindFiring, AlertIDs: []string{"b"}, OwedAt: noon,
+		Alerts: []alert.Alert{{ID: "b", Severity: alert.Critical}},
+	}}})
+	if got := next(t, s, noon); got != "critical" {
+		t.Errorf("due: %q, want the critical one", got)
+	}
+	fail(t, s, "critical", noon, time.Minute)
+	if got := next(t, s, noon); got != "low" {
+		t.Errorf("due: %q, want the other while the critical one waits", got)
+	}
+}

@@ -5,9 +5,13 @@ ALTER TABLE outbox ADD COLUMN alert_ids TEXT NOT NULL DEFAULT '';
 ALTER TABLE outbox ADD COLUMN waiting_since INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE outbox ADD COLUMN progress TEXT NOT NULL DEFAULT '';
 
+-- urgent is 1 where it tells that a critical alert fires.
+ALTER TABLE outbox ADD COLUMN urgent INTEGER NOT NULL DEFAULT 0;
+
 UPDATE outbox SET waiting_since = owed_at;
 
 CREATE INDEX outbox_pending_of_many ON outbox (channel, seq) WHERE state = 'pending' AND alert_ids != '';
+CREATE INDEX outbox_pending_urgent ON outbox (channel, seq) WHERE state = 'pending' AND urgent = 1;
 CREATE INDEX outbox_waiting ON outbox (waiting_since) WHERE state = 'pending';
 
 CREATE TABLE channels (
