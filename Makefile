@@ -89,7 +89,7 @@ race: deps ui ## Run the tests under the race detector, and so the binary that t
 .PHONY: soak
 soak: deps build ## Run the tests that have long versions, as long ones.
 	LLMWATCH_SOAK=1 $(TEST_ENV) $(GO) test -count=1 -timeout 1h -run 'Killed|EachStep' ./bridge/logstore
-	LLMWATCH_SOAK=1 $(TEST_ENV) $(GO) test -count=1 -timeout 4h -v -run 'EveryLine|SurviveKills|ACrowdIsServed' ./test/e2e
+	LLMWATCH_SOAK=1 $(TEST_ENV) $(GO) test -count=1 -timeout 4h -v -run 'EveryLine|SurviveKills|ACrowdIsServed|HostileExpressions' ./test/e2e
 
 .PHONY: fuzz
 fuzz: ## Fuzz the parsers of outside bytes, FUZZTIME (default 30m) in all.

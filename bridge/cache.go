@@ -9,7 +9,6 @@ import (
 
 	"github.com/VictoriaMetrics/fastcache"
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/sync/singleflight"
 )
 
 // cacheBytes is the smallest size that fastcache works with. It lives outside
@@ -24,11 +23,11 @@ type answer struct {
 
 // cache keeps rendered answers and has equal questions asked once at a time.
 type cache struct {
-	store  *fastcache.Cache
-	flight singleflight.Group
-	now    func() time.Time
-	hits   prometheus.Counter
-	misses prometheus.Counter
+	store   *fastcache.Cache
+	flights flights
+	now     func() time.Time
+	hits    prometheus.Counter
+	misses  prometheus.Counter
 }
 
 func newCache(reg prometheus.Registerer, now func() time.Time) *cache {
@@ -57,21 +56,22 @@ func newCache(reg prometheus.Registerer, now func() time.Time) *cache {
 
 // get returns the body kept under key, or has render make it. Callers that ask
 // while it is being made share the outcome; the work goes on when one of them
-// leaves, because the others wait for it.
+// leaves, because the others wait for it, and ends with the last of them.
 func (c *cache) get(ctx context.Context, key string, render func(context.Context) (answer, error)) ([]byte, error) {
 	if body, ok := c.lookup(key); ok {
 		c.hits.Inc()
 		return body, nil
 	}
 	c.misses.Inc()
-	result := c.flight.DoChan(key, func() (_ any, err error) {
+
+	return c.flights.join(ctx, key, func(ctx context.Context) (body []byte, err error) {
 		// This runs apart from the request, where nobody else could recover.
 		defer func() {
 			if p := recover(); p != nil {
 				err = fmt.Errorf("answering %s panicked: %v\n%s", key, p, debug.Stack())
 			}
 		}()
-		a, err := render(context.WithoutCancel(ctx))
+		a, err := render(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -79,17 +79,6 @@ func (c *cache) get(ctx context.Context, key string, render func(context.Context
 
 		return a.body, nil
 	})
-	select {
-	case r := <-result:
-		if r.Err != nil {
-			return nil, r.Err
-		}
-		body, _ := r.Val.([]byte)
-
-		return body, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 }
 
 // stampLen is the length of the expiry in front of each kept body:

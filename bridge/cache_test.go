@@ -266,3 +266,36 @@ func TestMounts(t *testing.T) {
 		}
 	}
 }
+
+// TestCache_WorkEndsWithItsLastCaller has two callers wait for one answer.
+func TestCache_WorkEndsWithItsLastCaller(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCache(prometheus.NewRegistry(), func() time.Time { return noon })
+		var ended atomic.Bool
+		work := func(ctx context.Context) (answer, error) {
+			<-ctx.Done()
+			ended.Store(true)
+
+			return answer{}, ctx.Err()
+		}
+		var leave [2]context.CancelFunc
+		for i := range leave {
+			ctx, cancel := context.WithCancel(t.Context())
+			leave[i] = cancel
+			go func() { _, _ = c.get(ctx, "key", work) }()
+		}
+		synctest.Wait()
+		leave[0]()
+		if synctest.Wait(); ended.Load() {
+			t.Error("the work ended although somebody waits for it")
+		}
+		leave[1]()
+		if synctest.Wait(); !ended.Load() {
+			t.Error("the work goes on although nobody waits for it")
+		}
+		body, err := c.get(t.Context(), "key", func(context.Context) (answer, error) { return answer{body: []byte("new")}, nil })
+		if err != nil || string(body) != "new" {
+			t.Errorf("the next caller is answered %q, %v", body, err)
+		}
+	})
+}

@@ -17,12 +17,17 @@ import (
 // Limits bound what clients can cost.
 type Limits struct {
 	gate.Config
-	QueryTimeout    time.Duration `yaml:"query_timeout" commands:"serve" min:"1s" help:"How long the embedded engine works on one query, until it is answered 503."`
+	QueryTimeout    time.Duration `yaml:"query_timeout" commands:"serve" min:"1s" help:"How long the embedded engine works on one query, until it is answered 503. One that would take longer by far is answered 413 at once."`
 	QueryMaxSamples int           `yaml:"query_max_samples" commands:"serve" min:"1" help:"How many samples one query may hold in memory; more are answered 413."`
+	QueryMaxSteps   int           `yaml:"query_max_steps" commands:"serve" min:"1" help:"How many steps a subquery may have; more are answered 413."`
+	QueryMemory     int64         `yaml:"query_memory" unit:"bytes" commands:"serve" min:"16MB" help:"About how many bytes all queries may occupy at a time: half of them those of the engine's HTTP API, a quarter the page and the REST API, a quarter the rules. One that would need more than its share is answered 413 at once."`
 }
 
 func defaultLimits() Limits {
-	return Limits{Config: gate.DefaultConfig(), QueryTimeout: engine.DefaultQueryTimeout, QueryMaxSamples: engine.DefaultQueryMaxSamples}
+	return Limits{
+		Config: gate.DefaultConfig(), QueryTimeout: engine.DefaultQueryTimeout, QueryMaxSamples: engine.DefaultQueryMaxSamples,
+		QueryMaxSteps: engine.DefaultQueryMaxSteps, QueryMemory: engine.DefaultQueryMemory,
+	}
 }
 
 // newGate makes what stands before everything that is served.
@@ -137,6 +142,8 @@ func limited(g *gate.Gate) func(engine.Limit) {
 			g.Count(gate.TooManySamples)
 		case engine.LimitTime:
 			g.Count(gate.QueryTooLong)
+		case engine.LimitConcurrency:
+			g.Count(gate.TooManyQueries)
 		}
 	}
 }

@@ -88,7 +88,7 @@ func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
 			return err
 		}
 		loaded := &engineRules{}
-		ruleSet, err := a.newRules(store, loaded.load)
+		ruleSet, err := a.newRules(store, engineCfg.CheckExpr, loaded.load)
 		if err != nil {
 			return err
 		}
@@ -294,6 +294,9 @@ func (c *Config) engine(logger *slog.Logger) (*engine.Config, error) {
 		RetentionSize:      c.Metrics.RetentionSize,
 		QueryTimeout:       c.Limits.QueryTimeout,
 		QueryMaxSamples:    c.Limits.QueryMaxSamples,
+		QueryMaxSteps:      c.Limits.QueryMaxSteps,
+		QueryMemory:        c.Limits.QueryMemory,
+		QueryConcurrency:   c.Limits.ConcurrentQueries,
 		ExternalURL:        &url.URL{Scheme: "http", Host: c.Server.Listen},
 		Logger:             quiet(logger),
 	}, nil

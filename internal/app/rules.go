@@ -22,11 +22,11 @@ import (
 )
 
 // newRules makes the alert rules of default and stored ones.
-func (a *App) newRules(store alert.RuleStore, load func(context.Context, map[string][]byte) error) (*ruleset.Set, error) {
+func (a *App) newRules(store alert.RuleStore, checkExpr func(string) error, load func(context.Context, map[string][]byte) error) (*ruleset.Set, error) {
 	return ruleset.New(ruleset.Config{
 		Store:     store,
 		Defaults:  rules.Files,
-		CheckExpr: engine.CheckExpr,
+		CheckExpr: checkExpr,
 		CheckFile: engine.CheckRules,
 		Load:      load,
 		Logger:    a.logger.With("component", "rules"),
@@ -61,7 +61,7 @@ func (e *engineRules) load(_ context.Context, files map[string][]byte) error {
 // there is one. The server need not answer yet.
 func (a *App) startFolderRules(cfg *Config, store alert.RuleStore) (*ruleset.Set, error) {
 	folder := &ruleFolder{dir: cfg.Prometheus.RulesDir, reloadURL: strings.TrimSuffix(cfg.Prometheus.URL, "/") + "/-/reload"}
-	set, err := a.newRules(store, folder.load)
+	set, err := a.newRules(store, engine.CheckExpr, folder.load)
 	if err != nil || cfg.Prometheus.RulesDir == "" {
 		return set, err
 	}

@@ -17,6 +17,7 @@ import (
 
 	"llmwatch/bridge/alert/sqlite"
 	"llmwatch/bridge/ruleset"
+	"llmwatch/internal/engine"
 	"llmwatch/internal/engine/ruletest"
 )
 
@@ -178,7 +179,7 @@ func ruleStore(t *testing.T) *sqlite.Store {
 // failed jobs, for 10 minutes.
 func TestTheDocumentedCustomRule(t *testing.T) {
 	dir := t.TempDir()
-	set, err := (&App{logger: silent}).newRules(ruleStore(t), func(_ context.Context, files map[string][]byte) error {
+	set, err := (&App{logger: silent}).newRules(ruleStore(t), engine.CheckExpr, func(_ context.Context, files map[string][]byte) error {
 		return os.WriteFile(filepath.Join(dir, "rule.yml"), files["custom-high_fine_tuning_failures.yml"], 0o600)
 	})
 	if err != nil {
@@ -230,7 +231,7 @@ func TestRulesReachAServerThatComesLater(t *testing.T) {
 	})
 	var log strings.Builder
 	a := &App{logger: slog.New(slog.NewTextHandler(&log, nil))}
-	set, err := a.newRules(ruleStore(t), f.load)
+	set, err := a.newRules(ruleStore(t), engine.CheckExpr, f.load)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,10 +20,10 @@ import (
 	apiv1 "github.com/prometheus/prometheus/web/api/v1"
 )
 
-// Limits of remote read, as the server's own defaults.
+// Limits of remote read. A sample that is answered takes some 60 bytes.
 const (
-	remoteReadSamples    = 5e7
-	remoteReadConcurrent = 10
+	remoteReadSamples    = 5e5
+	remoteReadConcurrent = 2
 	remoteReadFrameBytes = 1 << 20
 )
 

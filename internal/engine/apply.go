@@ -116,7 +116,7 @@ func (e *Engine) updateRules(cfg *config.Config, files []string) error {
 func (e *Engine) ReloadRules() error {
 	e.applyMu.Lock()
 	defer e.applyMu.Unlock()
-	files, err := e.loader.readBuiltin(e.loader.own)
+	files, err := e.loader.readBuiltin(e.loader.own, true)
 	if err != nil {
 		return err
 	}
@@ -126,14 +126,14 @@ func (e *Engine) ReloadRules() error {
 
 func (e *Engine) applyQueryLog(cfg *config.Config) error {
 	if cfg.GlobalConfig.QueryLogFile == "" {
-		e.query.SetQueryLogger(nil)
+		e.promql.SetQueryLogger(nil)
 		return nil
 	}
 	logger, err := logging.NewJSONFileLogger(cfg.GlobalConfig.QueryLogFile)
 	if err != nil {
 		return fmt.Errorf("opening the query log: %w", err)
 	}
-	e.query.SetQueryLogger(logger)
+	e.promql.SetQueryLogger(logger)
 
 	return nil
 }

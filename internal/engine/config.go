@@ -63,11 +63,16 @@ type Config struct {
 	// configuration file has a retention section.
 	RetentionTime time.Duration
 	RetentionSize int64
-	// QueryTimeout and QueryMaxSamples bound one query; 0 is the default. Limited
-	// is told of queries that ran into them; may be nil.
-	QueryTimeout    time.Duration
-	QueryMaxSamples int
-	Limited         func(Limit)
+	// QueryTimeout, QueryMaxSamples and QueryMaxSteps, of a subquery, bound one
+	// query, QueryMemory (bytes) all that are evaluated at a time, and
+	// QueryConcurrency the expensive ones of the HTTP API that run or wait; 0 is
+	// the default. Limited is told of queries that ran into them; may be nil.
+	QueryTimeout     time.Duration
+	QueryMaxSamples  int
+	QueryMaxSteps    int
+	QueryMemory      int64
+	QueryConcurrency int
+	Limited          func(Limit)
 	// ExternalURL is how people reach the API; alerts link to it.
 	ExternalURL *url.URL
 	// Changed is called when alerts begin or cease to fire, and again while they

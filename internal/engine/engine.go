@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -63,7 +62,8 @@ type Engine struct {
 	storage  storage.Storage // The database and, behind it, remote write.
 	remote   *remote.Storage
 	appends  *appends
-	query    *promql.Engine
+	promql   *promql.Engine
+	query    *queries // The way to it.
 	self     *self
 	scrape   *scrape.Manager
 	rules    *rules.Manager
@@ -171,17 +171,18 @@ func maxBlock(retention time.Duration) time.Duration {
 func (e *Engine) build(cfg *config.Config) error {
 	log := func(component string) *slog.Logger { return e.cfg.Logger.With("component", component) }
 
-	e.query = promql.NewEngine(promql.EngineOpts{
+	e.promql = promql.NewEngine(promql.EngineOpts{
 		Logger:                   log("query"),
 		Reg:                      e.registry,
-		MaxSamples:               cmp.Or(e.cfg.QueryMaxSamples, DefaultQueryMaxSamples),
-		Timeout:                  cmp.Or(e.cfg.QueryTimeout, DefaultQueryTimeout),
+		MaxSamples:               e.cfg.limits().samples,
+		Timeout:                  e.cfg.limits().timeout,
 		LookbackDelta:            lookback,
 		NoStepSubqueryIntervalFn: func(int64) int64 { return e.cfg.CheckInterval.Milliseconds() },
 		EnableAtModifier:         true,
 		EnableNegativeOffset:     true,
 		Parser:                   newParser(),
 	})
+	e.query = newQueries(e.promql, databaseCounter{e.db}, &e.cfg)
 	e.self = newSelf(e.cfg.Self)
 	e.notifier = notifier.NewManager(&notifier.Options{QueueCapacity: 10_000, Registerer: e.registry},
 		cfg.GlobalConfig.MetricNameValidationScheme, log("notifier"))
@@ -199,7 +200,7 @@ func (e *Engine) build(cfg *config.Config) error {
 		NameValidationScheme:   cfg.GlobalConfig.MetricNameValidationScheme,
 		Appendable:             e.storage,
 		Queryable:              e.db,
-		QueryFunc:              rules.EngineQueryFunc(e.query, e.storage),
+		QueryFunc:              rules.EngineQueryFunc(e.query.forRules(), e.storage),
 		NotifyFunc:             e.notify(rules.SendAlerts(e.notifier, e.cfg.ExternalURL.String())),
 		Context:                context.Background(),
 		ExternalURL:            e.cfg.ExternalURL,
@@ -225,7 +226,7 @@ func (e *Engine) build(cfg *config.Config) error {
 		return errors.New("making the managers of service discovery failed")
 	}
 	e.current.Store(cfg)
-	e.handler = watchLimits(e.newHandler(Prefix, admin{DB: e.db, stats: e.stats}), e.cfg.Limited)
+	e.handler = watchLimits(e.boundRequests(e.newHandler(Prefix, admin{DB: e.db, stats: e.stats})), e.cfg.Limited)
 
 	return nil
 }

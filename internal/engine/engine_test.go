@@ -344,9 +344,6 @@ func TestValidateNamesWhatIsWrong(t *testing.T) {
 			file("rules-broken.yml", "groups: [{name: a, rules: [{alert: b, expr: 'up >'}]}]")
 			c.ConfigFile = file("with-rules.yml", "rule_files: [rules-broken.yml]")
 		}, []string{"rules-broken.yml", "parse error"}},
-		{"a broken built-in rule file", func(c *Config) {
-			c.Rules = func() map[string][]byte { return map[string][]byte{"bad.yml": []byte("groups: [{nam: a}]")} }
-		}, []string{"bad.yml", "nam"}},
 		{"an interval too short", func(c *Config) { c.CheckInterval = time.Millisecond }, []string{"check interval", "1s", "1ms"}},
 		{"no data directory", func(c *Config) { c.Dir = "" }, []string{"data directory"}},
 		{"no retention", func(c *Config) { c.RetentionTime = 0 }, []string{"retention"}},

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"time"
@@ -8,11 +9,34 @@ import (
 	"github.com/prometheus/prometheus/promql"
 )
 
-// The defaults of a Config's limits, as the server's own.
+// The defaults of a Config's limits. They keep a process that holds the series of
+// a machine or two, and that anyone may ask anything, below 300 MB.
 const (
-	DefaultQueryTimeout    = 2 * time.Minute
-	DefaultQueryMaxSamples = 50_000_000
+	DefaultQueryTimeout     = 30 * time.Second
+	DefaultQueryMaxSamples  = 5_000_000
+	DefaultQueryMaxSteps    = 100_000
+	DefaultQueryMemory      = 128 << 20
+	defaultQueryConcurrency = 8
 )
+
+// queryLimits are a Config's, with their defaults.
+type queryLimits struct {
+	timeout    time.Duration
+	samples    int
+	steps      int
+	memory     int64
+	concurrent int
+}
+
+func (c *Config) limits() queryLimits {
+	return queryLimits{
+		timeout:    cmp.Or(c.QueryTimeout, DefaultQueryTimeout),
+		samples:    cmp.Or(c.QueryMaxSamples, DefaultQueryMaxSamples),
+		steps:      cmp.Or(c.QueryMaxSteps, DefaultQueryMaxSteps),
+		memory:     cmp.Or(c.QueryMemory, DefaultQueryMemory),
+		concurrent: cmp.Or(c.QueryConcurrency, defaultQueryConcurrency),
+	}
+}
 
 // Limit is a limit that a query ran into.
 type Limit int
@@ -21,15 +45,20 @@ type Limit int
 const (
 	LimitSamples Limit = iota + 1
 	LimitTime
+	LimitConcurrency
 )
 
-// limitStatus answers queries that load too many samples with 413 and not, as
-// the server itself does, with 422, by which clients cannot tell them from a
-// query that is wrong. N is a type that the server does not export.
+// limitStatus answers queries that load or would load too many samples with 413
+// and not, as the server itself does, with 422, by which clients cannot tell them
+// from a query that is wrong. N is a type that the server does not export.
 func limitStatus[N any](_ N, err error) (code int, override bool) {
 	_, tooMany := errors.AsType[promql.ErrTooManySamples](err)
+	_, tooCostly := errors.AsType[costError](err)
+	if errors.Is(err, errBusy) {
+		return http.StatusTooManyRequests, true
+	}
 
-	return http.StatusRequestEntityTooLarge, tooMany
+	return http.StatusRequestEntityTooLarge, tooMany || tooCostly
 }
 
 // watchLimits tells of queries that ran into a limit.
@@ -66,6 +95,9 @@ func (w *limitWriter) WriteHeader(status int) {
 	switch status {
 	case http.StatusRequestEntityTooLarge:
 		w.hit(LimitSamples)
+	case http.StatusTooManyRequests:
+		w.Header().Set("Retry-After", "1")
+		w.hit(LimitConcurrency)
 	case http.StatusServiceUnavailable:
 		w.Header().Set("Retry-After", "1")
 		w.hit(LimitTime)

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -20,12 +21,6 @@ import (
 // or relative to the configuration file.
 const builtinPrefix = "builtin:"
 
-// newParser returns the PromQL dialect of this engine: the server's own plus
-// `anchored` and `smoothed` range selectors, which make increase() exact.
-func newParser() parser.Parser {
-	return parser.NewParser(parser.Options{EnableExtendedRangeSelectors: true})
-}
-
 // ruleLoader gives rule groups to the rule manager: those that read found, so
 // that what was checked is what is loaded. It is used by one goroutine at a time:
 // the manager calls it while the engine applies what was read.
@@ -38,6 +33,32 @@ type ruleLoader struct {
 	// own are the configuration's rule files, builtin those of Config.Rules, by
 	// identifier.
 	own, builtin map[string]*rulefmt.RuleGroups
+	// wrong are the files of Config.Rules, by name, that were so at the start.
+	wrong map[string]bool
+}
+
+// failingParser stands in for expressions that cannot be parsed, so that the rule
+// is loaded and its evaluation says why it fails. Nil excuses all of them.
+type failingParser struct {
+	parser.Parser
+	excuses func(error) bool
+}
+
+// ParseExpr implements parser.Parser.
+func (p failingParser) ParseExpr(input string) (parser.Expr, error) {
+	expr, err := p.Parser.ParseExpr(input)
+	if err != nil && (p.excuses == nil || p.excuses(err)) {
+		// It prints as the expression, which is what is evaluated.
+		return &parser.VectorSelector{Name: input}, nil
+	}
+
+	return expr, err
+}
+
+// exceedsBound tells that an expression may be right, but not here.
+func exceedsBound(err error) bool {
+	_, ok := errors.AsType[*boundError](err)
+	return ok
 }
 
 func newRuleLoader(cfg *Config) *ruleLoader {
@@ -45,7 +66,8 @@ func newRuleLoader(cfg *Config) *ruleLoader {
 }
 
 // read reads all rule files and returns their identifiers, the built-in ones
-// first. If anything in them is wrong, what was read before stays.
+// first. If anything in the configuration's own is wrong, what was read before
+// stays. Rules that exceed a bound are not wrong: they are loaded, and fail.
 func (l *ruleLoader) read(cfg *config.Config) ([]string, error) {
 	own := map[string]*rulefmt.RuleGroups{}
 	for _, pattern := range cfg.RuleFiles {
@@ -54,7 +76,8 @@ func (l *ruleLoader) read(cfg *config.Config) ([]string, error) {
 			return nil, fmt.Errorf("rule_files pattern %q: %w", pattern, err)
 		}
 		for _, file := range matches {
-			groups, errs := rulefmt.ParseFile(file, false, model.UTF8Validation, l.parser, slog.New(slog.DiscardHandler))
+			lenient := failingParser{l.parser, exceedsBound}
+			groups, errs := rulefmt.ParseFile(file, false, model.UTF8Validation, lenient, slog.New(slog.DiscardHandler))
 			if len(errs) > 0 {
 				return nil, ruleFileError(errs)
 			}
@@ -62,23 +85,33 @@ func (l *ruleLoader) read(cfg *config.Config) ([]string, error) {
 		}
 	}
 
-	return l.readBuiltin(own)
+	return l.readBuiltin(own, false)
 }
 
 // readBuiltin reads the files of Config.Rules alone, beside the configuration's
-// own as they were read.
-func (l *ruleLoader) readBuiltin(own map[string]*rulefmt.RuleGroups) ([]string, error) {
-	builtin := map[string]*rulefmt.RuleGroups{}
+// own as they were read. Where it is strict, a file that became wrong is an error
+// and what was read before stays. Otherwise, rules of it that can be loaded are,
+// and fail, or the file is left out: no stored rule keeps the others from running.
+func (l *ruleLoader) readBuiltin(own map[string]*rulefmt.RuleGroups, strict bool) ([]string, error) {
+	builtin, wrong := map[string]*rulefmt.RuleGroups{}, map[string]bool{}
 	if l.cfg.Rules != nil {
 		for name, content := range l.cfg.Rules() {
 			groups, errs := parseRules(content, l.parser)
 			if len(errs) > 0 {
-				return nil, ruleFileError([]error{fmt.Errorf("%s%s: %w", builtinPrefix, name, errors.Join(errs...))})
+				err := ruleFileError([]error{fmt.Errorf("%s%s: %w", builtinPrefix, name, errors.Join(errs...))})
+				if strict && !l.wrong[name] {
+					return nil, err
+				}
+				wrong[name] = true
+				l.cfg.Logger.Error("a rule file is wrong; what can be loaded of it is, and fails", "err", err)
+				if groups, errs = parseRules(content, failingParser{Parser: l.parser}); len(errs) > 0 {
+					continue
+				}
 			}
 			builtin[builtinPrefix+name] = groups
 		}
 	}
-	l.own, l.builtin = own, builtin
+	l.own, l.builtin, l.wrong = own, builtin, wrong
 
 	return append(slices.Sorted(maps.Keys(builtin)), slices.Sorted(maps.Keys(own))...), nil
 }
@@ -128,15 +161,26 @@ func (l *ruleLoader) interval(g rulefmt.RuleGroup) time.Duration {
 	return l.selfInterval
 }
 
-// Parse implements rules.GroupLoader.
+// Parse implements rules.GroupLoader. What can be wrong was found before.
 func (l *ruleLoader) Parse(query string) (parser.Expr, error) {
-	return l.parser.ParseExpr(query)
+	return failingParser{Parser: l.parser}.ParseExpr(query)
+}
+
+// CheckExpr says what is wrong with an expression that an alert rule is to have,
+// with the default limits.
+func CheckExpr(expr string) error {
+	return (&Config{CheckInterval: MinInterval}).CheckExpr(expr)
 }
 
 // CheckExpr says what is wrong with an expression that an alert rule is to have.
-func CheckExpr(expr string) error {
+// Whatever the rule selects, it must not exceed what one evaluation may cost.
+func (c *Config) CheckExpr(expr string) error {
 	parsed, err := newParser().ParseExpr(expr)
 	if err != nil {
+		return errors.New(oneLine(err))
+	}
+	q := newQueries(nil, countNothing{}, c)
+	if _, err := q.estimate(context.Background(), nil, expr, newGrid(time.Now(), time.Now(), 0), q.rules, ruleTimeout); err != nil {
 		return errors.New(oneLine(err))
 	}
 	if t := parsed.Type(); t != parser.ValueTypeVector && t != parser.ValueTypeScalar {

@@ -19,7 +19,7 @@ func (t handlerTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	// A handler may read the body and expects one; a client may leave it nil.
-	inner := req.Clone(req.Context())
+	inner := req.Clone(withOwnQuery(req.Context()))
 	if inner.Body == nil {
 		inner.Body = http.NoBody
 	}
