@@ -529,6 +529,34 @@ func TestNotificationTest(t *testing.T) {
 	b.fails(b.posting(Base+"/notifications/test", strings.Repeat(" ", maxSmallBody+1)), 413, CodeTooLarge, "65536")
 }
 
+func TestNotificationTestTellsOfAPause(t *testing.T) {
+	b := put(t, &fakeMetrics{}, nil)
+	b.manager.Reroute(alert.Routing{Notifiers: map[string]alert.Notifier{"busy": notifier{
+		result: alert.Result{Text: "429 Too Many Requests", Retry: true, RetryAfter: time.Hour}, err: errors.New("429 Too Many Requests"),
+	}}})
+	ask := func() (heldUntil *time.Time) {
+		t.Helper()
+		var got struct {
+			Data []struct {
+				Answer    string     `json:"answer"`
+				HeldUntil *time.Time `json:"held_until"`
+			} `json:"data"`
+		}
+		b.answers(b.posting(Base+"/notifications/test", `{"channel": "busy"}`), http.StatusOK, &got)
+		if len(got.Data) != 1 || got.Data[0].Answer != "429 Too Many Requests" {
+			t.Fatalf("answered %+v", got)
+		}
+
+		return got.Data[0].HeldUntil
+	}
+	if held := ask(); held != nil {
+		t.Errorf("before anything was tried it is held back until %s", held)
+	}
+	if held := ask(); held == nil {
+		t.Error("it is not said that the channel is held back")
+	}
+}
+
 func TestNotificationTestWithoutChannels(t *testing.T) {
 	b := put(t, &fakeMetrics{}, func(o *Options) { o.Channels = func() []string { return nil } })
 	if got := b.answers(b.posting(Base+"/notifications/test", ""), http.StatusOK, nil); got != `{"success":true,"data":[],"count":0}`+"\n" {

@@ -108,7 +108,7 @@ func TestChannelsOfTheirOwnNameWhatIsWrong(t *testing.T) {
 	if _, err := c.routing(silent); err == nil || !strings.Contains(err.Error(), "notifications.channels.hook.url_file must name a file that can be read") {
 		t.Errorf("a file that is not there: %v", err)
 	}
-	if _, _, err := loadText(t, "notifications: {channels: {hook: {kind: webhook, addres: x}}}"); err == nil || !strings.Contains(err.Error(), `got "addres" in line 1`) {
+	if _, _, err := loadText(t, "notifications: {channels: {hook: {kind: webhook, colour: x}}}"); err == nil || !strings.Contains(err.Error(), `got "colour" in line 1`) {
 		t.Errorf("an unknown key: %v", err)
 	}
 }

@@ -100,7 +100,8 @@ func untold(ctx context.Context, store alert.Store, states map[string]alert.Chan
 	for _, p := range waiting {
 		n := p.Notification
 		someone := slices.ContainsFunc(slices.Collect(maps.Values(states)), func(s alert.ChannelState) bool { return s.LastAccepted.After(n.OwedAt) })
-		if !someone {
+		// What is owed to a channel that was removed waits in case it comes back.
+		if _, there := states[n.Channel]; !someone && (there || len(states) == 0) {
 			return fmt.Errorf("a notification by %s could not be delivered since %s", n.Channel, n.OwedAt.UTC().Format(time.RFC3339))
 		}
 		for _, a := range n.Alerts {
