@@ -48,8 +48,10 @@ type alertView struct {
 	Unjudged    *unjudgedView  `json:"unjudged"`
 	Origin      alert.Origin   `json:"origin"`
 	Ending      *alert.Ending  `json:"ending"`
-	Metadata    alertMetadata  `json:"metadata"`
-	Timeline    []eventView    `json:"timeline,omitempty"`
+	// LabelText are the labels that tell it apart, as short text.
+	LabelText string        `json:"label_text"`
+	Metadata  alertMetadata `json:"metadata"`
+	Timeline  []eventView   `json:"timeline,omitempty"`
 }
 
 type ackView struct {
@@ -82,7 +84,11 @@ type eventView struct {
 	Text    string          `json:"text,omitempty"`
 }
 
-func viewAlert(a *alert.Alert) alertView {
+// maxLabelText bounds the text of an alert's labels, in bytes.
+const maxLabelText = 200
+
+// viewAlert shows an alert. common are the labels that its text leaves out.
+func viewAlert(a *alert.Alert, common map[string]string) alertView {
 	v := alertView{
 		ID:          a.ID,
 		Name:        a.Name,
@@ -95,6 +101,7 @@ func viewAlert(a *alert.Alert) alertView {
 		ResolvedAt:  metrics.Time{Time: a.ResolvedAt},
 		Flaps:       a.Flaps,
 		Origin:      a.Origin,
+		LabelText:   alert.LabelText(a.Labels, common, maxLabelText),
 		Metadata:    alertMetadata{Metrics: a.Summary, Labels: notNil(a.Labels), Annotations: notNil(a.Annotations), Value: a.Value},
 	}
 	if a.Unjudged != nil {
@@ -137,8 +144,12 @@ func answerPage(w http.ResponseWriter, page alert.Page, cursor bool) error {
 	// What cannot be written is told by Flush.
 	fmt.Fprint(out, `{"success":true,"data":[`)
 	between := ""
+	var common map[string]string
+	if !cursor { // Pages of one list must show the same labels.
+		common = alert.CommonLabels(page.Alerts)
+	}
 	for i := range page.Alerts {
-		text, err := json.Marshal(viewAlert(&page.Alerts[i]))
+		text, err := json.Marshal(viewAlert(&page.Alerts[i], common))
 		if err != nil {
 			return err
 		}
@@ -254,7 +265,7 @@ func (s *server) alert(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v := viewAlert(&found[0])
+	v := viewAlert(&found[0], nil)
 	v.Timeline = make([]eventView, len(events))
 	for i, e := range events {
 		v.Timeline[i] = eventView{metrics.Time{Time: e.At}, e.Kind, e.By, e.Channel, e.Text}

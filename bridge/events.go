@@ -137,7 +137,7 @@ func (c *changeTexts) text(a *alert.Alert) ([]byte, error) {
 			return c.kept[i].text, nil
 		}
 	}
-	text, err := eventText(eventAlert, "", viewAlert(a))
+	text, err := eventText(eventAlert, "", viewAlert(a, nil))
 	if err != nil {
 		return nil, err
 	}

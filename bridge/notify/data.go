@@ -3,6 +3,7 @@ package notify
 import (
 	"cmp"
 	"html/template"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,6 +20,8 @@ const (
 	maxDescription = 2000
 	maxComment     = 500
 	maxLabel       = 300
+	maxTitleLabels = 100  // The labels in a title.
+	maxLabelText   = 1000 // The labels in the list of facts.
 	maxLog         = 400
 	maxLabels      = 40 // Labels of an alert, and annotations.
 	maxLogs        = 10 // Log lines.
@@ -31,6 +34,9 @@ const (
 	ChartID  = "chart@llmwatch"
 	ChartURL = "cid:" + ChartID
 )
+
+// labelInstance is the label that names a host.
+const labelInstance = "instance"
 
 // Data is what templates are executed with. All texts are valid UTF-8 without
 // control characters, and bounded; all times in words are in UTC.
@@ -89,8 +95,13 @@ type Alert struct {
 	Color string
 	// Facts is what is known about the alert, ready to be listed.
 	Facts []Fact
-	// Title is the name, and the instance where the alert has one.
+	// Title is the name, the instance where the alert has one, and further labels
+	// that tell it apart: "disk_full on host-1 (device=sda)".
 	Title string
+	// LabelText are the labels that tell it apart, the most telling first, but for
+	// the instance: "pod=api-7f9c, cluster=prod-eu". In a digest those that all its
+	// alerts have alike are left out.
+	LabelText string
 	// Instance is the label instance, empty where the alert has none.
 	Instance string
 	// Summary and Description are the annotations of that name; the rule's own
@@ -142,8 +153,9 @@ func NewData(n alert.Notification, extra alert.Extra) Data {
 		Alerts:  make([]Alert, len(listed)),
 	}
 	d.More = d.Total - len(listed)
+	common := alert.CommonLabels(n.Alerts)
 	for i, a := range listed {
-		d.Alerts[i] = newAlert(a, n.OwedAt)
+		d.Alerts[i] = newAlert(a, common, n.OwedAt)
 	}
 	if len(d.Alerts) > 0 {
 		d.Alert = d.Alerts[0]
@@ -174,7 +186,7 @@ func Gravest(alerts []alert.Alert, most int) []*alert.Alert {
 	return sorted[:min(len(sorted), most)]
 }
 
-func newAlert(a *alert.Alert, now time.Time) Alert {
+func newAlert(a *alert.Alert, common map[string]string, now time.Time) Alert {
 	fired, end := a.FiredAt, now
 	if fired.IsZero() {
 		fired = a.StartsAt
@@ -188,7 +200,7 @@ func newAlert(a *alert.Alert, now time.Time) Alert {
 		Severity:    Line(string(a.Severity), maxName),
 		Color:       color(a.Severity),
 		Status:      string(a.Status),
-		Instance:    Line(a.Labels["instance"], maxName),
+		Instance:    Line(a.Labels[labelInstance], maxName),
 		Summary:     Line(a.Annotations["summary"], maxSummary),
 		Description: Lines(cmp.Or(a.Annotations["description"], a.Description), maxDescription),
 		Threshold:   Line(a.Annotations["threshold"], maxName),
@@ -209,9 +221,7 @@ func newAlert(a *alert.Alert, now time.Time) Alert {
 	}
 	d.Name = cmp.Or(d.Name, "unnamed")
 	d.Title = d.Name
-	if d.Instance != "" {
-		d.Title += " on " + d.Instance
-	}
+	d.describeLabels(a, common)
 	if d.Description == d.Summary {
 		d.Description = ""
 	}
@@ -221,6 +231,20 @@ func newAlert(a *alert.Alert, now time.Time) Alert {
 	d.Facts = d.facts()
 
 	return d
+}
+
+// describeLabels says what tells the alert apart. The instance has a place of its own.
+func (a *Alert) describeLabels(of *alert.Alert, common map[string]string) {
+	skip := map[string]string{}
+	maps.Copy(skip, common)
+	if a.Instance != "" {
+		skip[labelInstance] = of.Labels[labelInstance]
+		a.Title += " on " + a.Instance
+	}
+	a.LabelText = alert.LabelText(of.Labels, skip, maxLabelText)
+	if short := alert.LabelText(of.Labels, skip, maxTitleLabels); short != "" {
+		a.Title += " (" + short + ")"
+	}
 }
 
 func (a *Alert) facts() []Fact {
@@ -239,6 +263,7 @@ func (a *Alert) facts() []Fact {
 		{Name: "Severity", Text: a.Severity},
 		{Name: valueName, Text: value},
 		{Name: "Host", Text: a.Instance},
+		{Name: "Labels", Text: a.LabelText},
 		{Name: "Firing", Text: span},
 		{Name: "Runbook", Text: a.Runbook, URL: a.RunbookURL},
 	}

@@ -135,7 +135,7 @@ func try(t executor) error {
 	value, now := 92.5, time.Date(2024, 1, 15, 10, 30, 0, 0, time.UTC)
 	sample := alert.Alert{
 		ID: "sample_20240115", Name: "sample", Severity: alert.High, Status: alert.Active, Value: &value,
-		Labels:      map[string]string{"instance": "host-1"},
+		Labels:      map[string]string{labelInstance: "host-1"},
 		Annotations: map[string]string{"summary": "A sample", "threshold": "80"},
 		StartsAt:    now.Add(-10 * time.Minute), FiredAt: now.Add(-5 * time.Minute),
 	}
@@ -220,7 +220,7 @@ func (d Data) Map(text, link func(string) string) Data {
 
 func (a Alert) mapped(text, link func(string) string) Alert {
 	for _, s := range []*string{
-		&a.ID, &a.Name, &a.Severity, &a.Title, &a.Instance, &a.Summary, &a.Description,
+		&a.ID, &a.Name, &a.Severity, &a.Title, &a.LabelText, &a.Instance, &a.Summary, &a.Description,
 		&a.Value, &a.Threshold, &a.Runbook,
 	} {
 		*s = text(*s)

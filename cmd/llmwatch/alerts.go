@@ -1,13 +1,19 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
 	"net/url"
 	"text/tabwriter"
 	"time"
+
+	"llmwatch/bridge/alert"
 )
+
+// maxDescription bounds a description in the table, in bytes.
+const maxDescription = 300
 
 type alertsCmd struct {
 	List  alertsListCmd  `cmd:"" help:"List the alerts that are not resolved."`
@@ -43,6 +49,7 @@ func (c *alertsListCmd) Run(ctx context.Context, out output) error {
 			Status      string    `json:"status"`
 			FiredAt     time.Time `json:"fired_at"`
 			Description string    `json:"description"`
+			LabelText   string    `json:"label_text"`
 			Ack         *struct {
 				By string `json:"by"`
 			} `json:"acknowledgement"`
@@ -52,13 +59,15 @@ func (c *alertsListCmd) Run(ctx context.Context, out output) error {
 		return err
 	}
 	w := tabwriter.NewWriter(out.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "ID\tSEVERITY\tSTATUS\tFIRED\tBY\tDESCRIPTION")
+	fmt.Fprintln(w, "ID\tSEVERITY\tSTATUS\tFIRED\tBY\tLABELS\tDESCRIPTION")
 	for _, a := range answer.Data {
 		by := "-"
 		if a.Ack != nil {
-			by = a.Ack.By
+			by = alert.PlainText(a.Ack.By, maxShown)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", a.ID, a.Severity, a.Status, a.FiredAt.Format(time.RFC3339), by, a.Description)
+		labels := cmp.Or(a.LabelText, "-")
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", a.ID, a.Severity, a.Status, a.FiredAt.Format(time.RFC3339), by, labels,
+			alert.PlainText(a.Description, maxDescription))
 	}
 
 	return w.Flush()

@@ -4,10 +4,15 @@ import { words } from "../data/format";
 import { useAcknowledge } from "../data/queries";
 import { useSession } from "../data/session";
 import { useSetting } from "../data/settings";
+import { readable } from "../data/text";
 import { explain } from "./Ready";
 import { Sheet } from "./Sheet";
 
 const ends = { "": "it resolves", "1h": "1 hour", "4h": "4 hours", "8h": "8 hours", "24h": "24 hours" };
+
+/** The name with the labels that tell it apart. */
+const named = (alert: Schemas["Alert"]) =>
+  readable(alert.name) + (alert.label_text && ` (${alert.label_text})`);
 
 /** "I have it": the button, and the form behind it. */
 export function AcknowledgeButton({
@@ -25,7 +30,7 @@ export function AcknowledgeButton({
       <button
         type="button"
         className={primary ? "button primary" : "button"}
-        aria-label={`Acknowledge ${alert.name}`}
+        aria-label={`Acknowledge ${named(alert)}`}
         onClick={() => setOpen(true)}
       >
         Acknowledge
@@ -43,7 +48,7 @@ function AcknowledgeForm({ alert, onClose }: { alert: Schemas["Alert"]; onClose:
   const [expiresIn, setExpiresIn] = useState("");
   const acknowledge = useAcknowledge();
   return (
-    <Sheet title={`Acknowledge ${alert.name}`} onClose={onClose}>
+    <Sheet title={`Acknowledge ${named(alert)}`} onClose={onClose}>
       <form
         onSubmit={(event) => {
           event.preventDefault();
@@ -51,7 +56,8 @@ function AcknowledgeForm({ alert, onClose }: { alert: Schemas["Alert"]; onClose:
           acknowledge.mutate({ id: alert.id, by, comment, expiresIn }, { onSuccess: onClose });
         }}
       >
-        <h2>Acknowledge {words(alert.name)}</h2>
+        <h2 className="break">Acknowledge {readable(words(alert.name))}</h2>
+        {alert.label_text && <p className="labels mono break">{alert.label_text}</p>}
         <p className="soft">No reminders and no escalation follow while you have it.</p>
         {session.name === "" && (
           <label className="field">

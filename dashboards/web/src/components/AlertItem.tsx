@@ -1,6 +1,7 @@
 import { Link } from "wouter";
 import type { Schemas } from "../data/api";
 import { duration, words } from "../data/format";
+import { readable } from "../data/text";
 import { AcknowledgeButton } from "./Acknowledge";
 import { Ago, Moment } from "./Ago";
 import { Icon } from "./Icon";
@@ -16,15 +17,16 @@ export function AlertItem({ alert }: { alert: Schemas["Alert"] }) {
       <div className="what">
         <div className="head">
           <Link className="name break" href={`/alerts/${encodeURIComponent(alert.id)}`}>
-            {words(alert.name)}
+            {readable(words(alert.name))}
           </Link>
           <Since alert={alert} />
         </div>
-        <p className="soft break">{alert.description}</p>
+        {alert.label_text && <p className="labels mono break">{alert.label_text}</p>}
+        <p className="soft break">{readable(alert.description)}</p>
         {held && (
           <p className="holder break">
-            <Icon name="person" /> {held.by || "Somebody"}
-            {held.comment && `: ${held.comment}`}
+            <Icon name="person" /> {readable(held.by) || "Somebody"}
+            {held.comment && `: ${readable(held.comment)}`}
           </p>
         )}
       </div>

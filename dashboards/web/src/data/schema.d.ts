@@ -1108,6 +1108,11 @@ export interface components {
                 channel?: string;
                 text?: string;
             }[];
+            /**
+             * @description The labels that tell it apart from others, as short plain text, the most telling first; without name and severity, and in `GET /alerts` without what all listed alerts have alike. Those that do not fit are counted.
+             * @example namespace=billing, pod=api-7f9c, +2
+             */
+            label_text?: string;
             metadata: {
                 /** @description The summary of the hour before the alert fired. */
                 metrics: components["schemas"]["Summary"] | null;

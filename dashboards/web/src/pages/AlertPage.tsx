@@ -10,6 +10,7 @@ import type { Schemas } from "../data/api";
 import { duration, show, words } from "../data/format";
 import { useAlert } from "../data/queries";
 import { runbookUrl } from "../data/runbooks";
+import { readable } from "../data/text";
 import { meaning, toneOf } from "../data/timeline";
 import { Around } from "./Around";
 
@@ -24,7 +25,7 @@ export default function AlertPage({ id }: { id: string }) {
       title={
         <>
           <Link href="/alerts">Alerts</Link> <span className="faint">/</span>{" "}
-          <span className="break">{words(alert?.name ?? id)}</span>
+          <span className="break">{readable(words(alert?.name ?? id))}</span>
         </>
       }
       tools={
@@ -65,7 +66,8 @@ function Facts({ alert }: { alert: Alert }) {
       <p className="lead">
         <SeverityTag severity={alert.severity} /> <strong>{statusWords(alert.status)}</strong>
       </p>
-      <p className="break">{alert.description}</p>
+      {alert.label_text && <p className="labels mono break">{alert.label_text}</p>}
+      <p className="break">{readable(alert.description)}</p>
       <dl className="figures">
         <div>
           <dt>Fired</dt>
@@ -84,7 +86,7 @@ function Facts({ alert }: { alert: Alert }) {
         <div>
           <dt>Who has it</dt>
           <dd className="text break">
-            {held ? held.by || "Somebody" : alert.status === "resolved" ? "–" : "Nobody yet"}
+            {held ? readable(held.by) || "Somebody" : alert.status === "resolved" ? "–" : "Nobody yet"}
             {held && (
               <small>
                 <Moment at={held.at} />
@@ -106,7 +108,7 @@ function Facts({ alert }: { alert: Alert }) {
           </div>
         )}
       </dl>
-      {held?.comment && <blockquote className="break">{held.comment}</blockquote>}
+      {held?.comment && <blockquote className="break">{readable(held.comment)}</blockquote>}
     </section>
   );
 }
@@ -121,9 +123,9 @@ function Timeline({ events }: { events: NonNullable<Alert["timeline"]> }) {
             <Shape tone={toneOf(e.kind)} />
             <div>
               <strong>{meaning(e.kind)}</strong>
-              {e.channel && <span> · {e.channel}</span>}
-              {e.by && <span> · by {e.by}</span>}
-              {e.text && <p className="soft break">{e.text}</p>}
+              {e.channel && <span> · {readable(e.channel)}</span>}
+              {e.by && <span> · by {readable(e.by)}</span>}
+              {e.text && <p className="soft break">{readable(e.text)}</p>}
             </div>
             <Moment at={e.at} />
           </li>
@@ -149,16 +151,16 @@ function Pairs({ of }: { of: [string, string][] }) {
     <dl className="pairs">
       {of.map(([name, value]) => (
         <div key={name}>
-          <dt className="break">{name}</dt>
+          <dt className="break">{readable(name)}</dt>
           <dd className="break mono">
             {name === runbookUrl ? (
               <RunbookLink url={value} otherwise={value}>
-                {value}
+                {readable(value)}
               </RunbookLink>
             ) : /^https?:\/\//.test(value) ? (
               <WebLink to={value} />
             ) : (
-              value
+              readable(value)
             )}
           </dd>
         </div>
@@ -169,6 +171,6 @@ function Pairs({ of }: { of: [string, string][] }) {
 
 const WebLink = ({ to }: { to: string }) => (
   <a href={to} target="_blank" rel="noreferrer">
-    {to}
+    {readable(to)}
   </a>
 );
