@@ -173,7 +173,7 @@ func (c *channels) release(names ...string) {
 
 // hurry shortens the pause of the channels for which something urgent is owed.
 func (c *channels) hurry(owed []Notification) {
-	latest, hurried := time.Now().Add(urgentRetry), false
+	latest, hurried := time.Now().Add(UrgentRetry), false
 	c.mu.Lock()
 	for i := range owed {
 		channel := owed[i].Channel

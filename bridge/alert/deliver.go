@@ -11,8 +11,6 @@ const (
 	giveUpAfter = 24 * time.Hour
 	firstRetry  = time.Second
 	lastRetry   = 5 * time.Minute
-	// urgentRetry is lastRetry for what tells that a critical alert fires.
-	urgentRetry = time.Minute
 	// partialRetry is how long recipients that did not accept what others did
 	// are left alone at first: greylisting takes minutes.
 	partialRetry = 30 * time.Second
@@ -156,7 +154,7 @@ func (m *Manager) deliverNext(ctx context.Context, channel string) (pause, error
 	}
 	result, err := m.attempt(ctx, notifier, p.Notification)
 	before := m.channels.state(channel)
-	outcome := judge(p, result, err, stamp(time.Now()), before.Failures)
+	outcome := judge(p, result, err, stamp(time.Now()), before.Failures, m.urgent(ctx, p))
 	after := before.tried(outcome, result)
 	if ctx.Err() != nil && outcome.State != Delivered {
 		after = before // It was we who ended it.
@@ -204,8 +202,9 @@ func (m *Manager) attempt(ctx context.Context, notifier Notifier, n Notification
 }
 
 // judge turns an attempt into its outcome. The channel has failed so many times
-// before, since it last accepted something.
-func judge(p *Pending, r Result, err error, at time.Time, failures int) Outcome {
+// before, since it last accepted something; urgent says that a critical alert waits
+// there.
+func judge(p *Pending, r Result, err error, at time.Time, failures int, urgent bool) Outcome {
 	n := &p.Notification
 	o := Outcome{Key: n.Key, At: at, Text: r.Text, State: Unsettled, Progress: n.Progress}
 	if err != nil {
@@ -221,9 +220,9 @@ func judge(p *Pending, r Result, err error, at time.Time, failures int) Outcome 
 	case r.Login:
 		o.NextTry = at.Add(loginRetries[min(failures, len(loginRetries)-1)])
 	case r.Outage:
-		o.NextTry = at.Add(max(partialRetry, n.wait(backoff(failures))))
+		o.NextTry = at.Add(max(partialRetry, shorten(backoff(failures), urgent)))
 	case r.Retry || ended:
-		o.NextTry = at.Add(max(n.wait(backoff(p.Attempts)), min(r.RetryAfter, lastRetry)))
+		o.NextTry = at.Add(max(shorten(backoff(p.Attempts), urgent), min(r.RetryAfter, lastRetry)))
 	case n.Kind != KindTest && !n.Progress.Short:
 		o.Progress.Short, o.NextTry = true, at
 	default:
@@ -237,13 +236,23 @@ func judge(p *Pending, r Result, err error, at time.Time, failures int) Outcome 
 // bears without locking the account.
 var loginRetries = [...]time.Duration{5 * time.Minute, 15 * time.Minute, 30 * time.Minute, maxWait}
 
-// wait shortens a pause for the news of a critical alert.
-func (n *Notification) wait(pause time.Duration) time.Duration {
-	if n.Urgent() {
-		return min(pause, urgentRetry)
+// shorten shortens a pause where a critical alert waits.
+func shorten(pause time.Duration, urgent bool) time.Duration {
+	if urgent {
+		return min(pause, UrgentRetry)
 	}
 
 	return pause
+}
+
+// urgent says whether a critical alert waits on the channel of a notification.
+func (m *Manager) urgent(ctx context.Context, p *Pending) bool {
+	if p.Notification.Urgent() {
+		return true
+	}
+	waits, err := m.conf.Store.UrgentWaits(context.WithoutCancel(ctx), p.Notification.Channel)
+
+	return waits || err != nil
 }
 
 // backoff is how long to wait after so many failures and one more.

@@ -136,7 +136,13 @@ func (m *Manager) Observe(ctx context.Context, s Snapshot) error {
 
 // Tick looks at what time alone changes.
 func (m *Manager) Tick(ctx context.Context) error {
-	m.uptime.look(time.Now(), time.Since(m.born))
+	if m.uptime.look(time.Now(), time.Since(m.born)) {
+		m.conf.Logger.WarnContext(ctx, "the clock was set; what waits to be delivered is tried at once")
+		for channel := range m.route().Notifiers {
+			m.channels.refresh(channel)
+		}
+		m.committed.raise()
+	}
 
 	return errors.Join(
 		m.advance(ctx, func(previous []Alert, now time.Time) ([]Transition, error) { return Expire(previous, now), nil }),
@@ -201,7 +207,7 @@ func (m *Manager) Test(ctx context.Context, channel string) (Result, error) {
 		return result, err // It says nothing about the channel that nobody waited.
 	}
 	before := m.channels.state(channel)
-	after := before.tried(judge(&Pending{Notification: n}, result, err, stamp(time.Now()), 0), result)
+	after := before.tried(judge(&Pending{Notification: n}, result, err, stamp(time.Now()), 0, false), result)
 	storeErr := m.change(ctx, func(now time.Time) (c Changes, _ error) {
 		c.note(channel, before, after, m.route(), now)
 

@@ -90,6 +90,9 @@ func (s *memStore) Commit(_ context.Context, c Changes) error {
 			if p := &s.outbox[i]; p.Notification.Channel == n.Channel && p.Notification.Subject() == n.Subject() && p.nextTry.After(n.OwedAt) {
 				p.nextTry = n.OwedAt
 			}
+			if p := &s.outbox[i]; n.Urgent() && p.Notification.Channel == n.Channel && p.nextTry.After(n.OwedAt.Add(UrgentRetry)) {
+				p.nextTry = n.OwedAt.Add(UrgentRetry)
+			}
 		}
 		s.outbox = append(s.outbox, memPending{Pending: Pending{Notification: n}, state: Unsettled, nextTry: n.OwedAt, since: n.OwedAt})
 	}
@@ -147,6 +150,16 @@ func (s *memStore) Successor(_ context.Context, n Notification) (string, error) 
 	}
 
 	return "", s.fail
+}
+
+func (s *memStore) UrgentWaits(_ context.Context, channel string) (bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	waits := slices.ContainsFunc(s.outbox, func(p memPending) bool {
+		return p.state == Unsettled && p.Notification.Channel == channel && p.Notification.Urgent()
+	})
+
+	return waits, s.fail
 }
 
 func (s *memStore) ChannelStates(context.Context) (map[string]ChannelState, error) {

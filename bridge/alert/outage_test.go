@@ -131,7 +131,7 @@ func TestACriticalAlertIsTriedEachMinute(t *testing.T) {
 				}
 				m := manage(t, store, mail)
 				observe(t, m, poll("f"))
-				elapse(time.Hour + urgentRetry)
+				elapse(time.Hour + UrgentRetry)
 				if got := store.alerts[today("f")].Status; got != Active {
 					t.Errorf("a minute after the channel works the alert is %s, want active", got)
 				}
@@ -159,7 +159,7 @@ func TestACriticalAlertDoesNotWaitBehindOthers(t *testing.T) {
 		elapse(time.Hour) // It is tried every five minutes by now.
 		observe(t, m, poll("abcf"))
 		gone = false
-		elapse(urgentRetry + time.Second)
+		elapse(UrgentRetry + time.Second)
 		if len(accepted) != 4 || accepted[0] != today("f") {
 			t.Errorf("a minute later the channel took %q, want all, the critical one first", accepted)
 		}
@@ -409,15 +409,21 @@ func TestNothingIsGivenUpBecauseTheClockWasSet(t *testing.T) {
 			t.Errorf("%s: settled %t, want %t", what, got, want)
 		}
 	}
+	look := func(clock time.Time, passed time.Duration, want bool) {
+		t.Helper()
+		if got := u.look(clock, passed); got != want {
+			t.Errorf("at %s, after %s: set %t, want %t", clock, passed, got, want)
+		}
+	}
 	expect("never looked", time.Hour, false)
-	u.look(begin, 0)
+	look(begin, 0, false)
 	expect("just started", time.Second, false)
-	u.look(begin.Add(settling), settling)
+	look(begin.Add(settling), settling, false)
 	expect("ten minutes later", settling, true)
-	u.look(begin.Add(48*time.Hour), settling+time.Minute)
+	look(begin.Add(48*time.Hour), settling+time.Minute, true)
 	expect("the clock was set to two days later", settling+time.Minute, false)
-	u.look(begin, settling+2*time.Minute)
+	look(begin, settling+2*time.Minute, true)
 	expect("and back again", settling+2*time.Minute, false)
-	u.look(begin.Add(settling), 2*settling+2*time.Minute)
+	look(begin.Add(settling), 2*settling+2*time.Minute, false)
 	expect("and left alone", 2*settling+2*time.Minute, true)
 }

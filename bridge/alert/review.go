@@ -37,6 +37,12 @@ func (m *Manager) review(ctx context.Context, p *Pending) (withdrawn bool, err e
 	if err != nil {
 		return false, err
 	}
+	if n.Kind == KindResolved && n.Progress.Untold && len(alerts) == 1 && alerts[0].Status != Resolved && alerts[0].Ack == nil {
+		// It stands for the news of the firing, which never arrived here.
+		n.Kind, n.Alerts = KindFiring, alerts
+
+		return false, nil
+	}
 	if n.tellsEnd() && !n.keepEnded(alerts) {
 		o.Text = "it fires again"
 

@@ -68,6 +68,9 @@ type Store interface {
 	// Successor returns the key of the next pending notification on the same
 	// channel that tells of everything that n tells of, empty where there is none.
 	Successor(ctx context.Context, n Notification) (string, error)
+	// UrgentWaits says whether something pending on the channel tells that a critical
+	// alert fires.
+	UrgentWaits(ctx context.Context, channel string) (bool, error)
 	// ChannelStates returns what Changes last said of each channel.
 	ChannelStates(ctx context.Context) (map[string]ChannelState, error)
 	// Backlog counts the pending notifications by channel.
@@ -81,6 +84,10 @@ type Store interface {
 	// many alerts it deleted.
 	Prune(ctx context.Context, then time.Time) (int, error)
 }
+
+// UrgentRetry is how long anything waits for its next attempt at most on a channel
+// where something tells that a critical alert fires: it may stand in the way.
+const UrgentRetry = time.Minute
 
 // OvertakenAfter is how often a notification fails until those of other alerts
 // may pass it: enough for order through a short failure, and soon enough that

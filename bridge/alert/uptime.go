@@ -22,15 +22,19 @@ type uptime struct {
 	since time.Duration
 }
 
-// look is called now and then, with what the clock says.
-func (u *uptime) look(clock time.Time, passed time.Duration) {
+// look is called now and then, with what the clock says. It says whether the clock
+// was set since the last time.
+func (u *uptime) look(clock time.Time, passed time.Duration) (set bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	drift := clock.Round(0).Sub(u.clock) - (passed - u.last)
-	if u.clock.IsZero() || drift.Abs() > clockSet {
+	set = !u.clock.IsZero() && drift.Abs() > clockSet
+	if u.clock.IsZero() || set {
 		u.since = passed
 	}
 	u.clock, u.last = clock.Round(0), passed
+
+	return set
 }
 
 // settled says whether that has been so for long enough to give something up.

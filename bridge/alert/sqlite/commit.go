@@ -47,7 +47,7 @@ type writer struct {
 	store *Store
 	err   error
 
-	insert, update, event, owe, hurry *sql.Stmt
+	insert, update, event, owe, hurry, hurryAll *sql.Stmt
 }
 
 // prepare makes the statements that one commit may run thousands of times. They
@@ -64,6 +64,7 @@ func (w *writer) prepare() {
 		VALUES (?1, ?2, ?3, ?4, 'pending', ?5, ?5, ?6, ?5, ?7, ?8) ON CONFLICT (key) DO NOTHING`)
 	// Where there is something new to tell, what failed before is looked at again.
 	w.hurry = w.statement(`UPDATE outbox SET next_try = ?3 WHERE state = 'pending' AND channel = ?1 AND alert_id = ?2 AND next_try > ?3`)
+	w.hurryAll = w.statement(`UPDATE outbox SET next_try = ?2 WHERE state = 'pending' AND channel = ?1 AND next_try > ?2`)
 }
 
 func (w *writer) statement(query string) *sql.Stmt {
@@ -140,6 +141,9 @@ func (w *writer) notification(n *alert.Notification) {
 	}
 	owedAt := database.Millis(n.OwedAt)
 	w.exec(w.hurry, n.Channel, n.Subject(), owedAt)
+	if n.Urgent() {
+		w.exec(w.hurryAll, n.Channel, database.Millis(n.OwedAt.Add(alert.UrgentRetry)))
+	}
 	w.exec(w.owe, n.Key, n.Channel, n.Subject(), many, owedAt, countsAs, w.json(n, outboxBody), n.Urgent())
 }
 

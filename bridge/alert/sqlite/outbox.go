@@ -142,6 +142,16 @@ func (s *Store) before(ctx context.Context, column string, then time.Time, limit
 	return overdue, nil
 }
 
+// UrgentWaits implements alert.Store.
+func (s *Store) UrgentWaits(ctx context.Context, channel string) (waits bool, err error) {
+	err = s.db.Read.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM outbox WHERE state = 'pending' AND channel = ? AND urgent = 1)`, channel).Scan(&waits)
+	if err != nil {
+		return false, fmt.Errorf("look for critical alerts that wait on %s: %w", channel, err)
+	}
+
+	return waits, nil
+}
+
 // ChannelStates implements alert.Store.
 func (s *Store) ChannelStates(ctx context.Context) (map[string]alert.ChannelState, error) {
 	states := map[string]alert.ChannelState{}

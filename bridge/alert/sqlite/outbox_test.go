@@ -300,6 +300,12 @@ func TestCriticalAlertsComeFirst(t *testing.T) {
 	if got := next(t, s, noon); got != "critical" {
 		t.Errorf("due: %q, want the critical one", got)
 	}
+	if waits, err := s.UrgentWaits(t.Context(), "email"); err != nil || !waits {
+		t.Errorf("urgent waits: %t (%v)", waits, err)
+	}
+	if waits, err := s.UrgentWaits(t.Context(), "slack"); err != nil || waits {
+		t.Errorf("urgent waits elsewhere: %t (%v)", waits, err)
+	}
 	fail(t, s, "critical", noon, time.Minute)
 	if got := next(t, s, noon); got != "low" {
 		t.Errorf("due: %q, want the other while the critical one waits", got)
