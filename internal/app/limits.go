@@ -20,7 +20,7 @@ type Limits struct {
 	QueryTimeout    time.Duration `yaml:"query_timeout" commands:"serve" min:"1s" help:"How long the embedded engine works on one query, until it is answered 503. One that would take longer by far is answered 413 at once."`
 	QueryMaxSamples int           `yaml:"query_max_samples" commands:"serve" min:"1" help:"How many samples one query may hold in memory; more are answered 413."`
 	QueryMaxSteps   int           `yaml:"query_max_steps" commands:"serve" min:"1" help:"How many steps a subquery may have; more are answered 413."`
-	QueryMemory     int64         `yaml:"query_memory" unit:"bytes" commands:"serve" min:"16MB" help:"About how many bytes all queries may occupy at a time: half of them those of the engine's HTTP API, a quarter the page and the REST API, a quarter the rules. One that would need more than its share is answered 413 at once."`
+	QueryMemory     int64         `yaml:"query_memory" unit:"bytes" commands:"serve" min:"16MB" help:"About how many bytes all queries may occupy at a time: two fifths those of the engine's HTTP API, two fifths those of the page and the REST API, a fifth those of rules. One that would need more than its share is answered 413 at once."`
 }
 
 func defaultLimits() Limits {

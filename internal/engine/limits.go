@@ -15,7 +15,7 @@ const (
 	DefaultQueryTimeout     = 30 * time.Second
 	DefaultQueryMaxSamples  = 5_000_000
 	DefaultQueryMaxSteps    = 100_000
-	DefaultQueryMemory      = 128 << 20
+	DefaultQueryMemory      = 160 << 20
 	defaultQueryConcurrency = 8
 )
 

@@ -15,9 +15,10 @@ import (
 
 // Shares of Config.QueryMemory, and of the queries that are worked on at a time.
 const (
-	apiShare   = 2 // The HTTP API has one half,
-	ownShare   = 4 // the page and the REST API a quarter,
-	rulesShare = 4 // and rules the last.
+	apiShare   = 2 // The HTTP API has two fifths,
+	ownShare   = 2 // the page and the REST API as many,
+	rulesShare = 1 // and rules the last.
+	allShares  = apiShare + ownShare + rulesShare
 
 	// What costs less than this is evaluated at once, beside everything else.
 	cheapBytes = 2 << 20
@@ -60,9 +61,9 @@ func newQueries(inner promql.QueryEngine, counter seriesCounter, cfg *Config) *q
 		inner: inner, parser: newParser(), counter: counter,
 		step: cfg.CheckInterval, maxSteps: limits.steps, timeout: limits.timeout,
 		guard: newMemoryGuard(limits.memory),
-		api:   newLane(limits.memory/apiShare, atOnce, max(1, limits.concurrent/2)),
-		own:   newLane(limits.memory/ownShare, atOnce, 0),
-		rules: newLane(limits.memory/rulesShare, max(2, atOnce), 0),
+		api:   newLane(apiShare*limits.memory/allShares, atOnce, max(1, limits.concurrent/2)),
+		own:   newLane(ownShare*limits.memory/allShares, atOnce, 0),
+		rules: newLane(rulesShare*limits.memory/allShares, max(2, atOnce), 0),
 	}
 }
 

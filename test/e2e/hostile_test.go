@@ -65,6 +65,10 @@ func TestHostileExpressions(t *testing.T) {
 	if testtool.Race() {
 		return // It is ten times slower and larger.
 	}
+	if n < 1000 {
+		// The slowest of a few may have waited for another program.
+		slow, refused = others[len(others)*9/10], h.refusals[len(h.refusals)*9/10]
+	}
 	if peak > hostileMemory {
 		t.Errorf("the process grew to %d MB", peak>>20)
 	}
