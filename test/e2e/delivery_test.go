@@ -248,6 +248,7 @@ func TestTenThousandAlertsFloodNobody(t *testing.T) {
 	alerts := make([]map[string]any, 10_000)
 	for i := range alerts {
 		alerts[i] = pushed("flood", i)
+		alerts[i]["labels"].(map[string]string)["severity"] = "high" // Critical ones are told whatever the limit.
 	}
 	took := r.push(alerts)
 	t.Logf("10,000 alerts were stored in %s", took)
@@ -263,8 +264,18 @@ func TestTenThousandAlertsFloodNobody(t *testing.T) {
 	})
 	// The same push again, as Prometheus repeats it, and the tick after it.
 	r.push(alerts)
-	r.push([]map[string]any{pushed("after", 0)})
+	after := pushed("after", 0)
+	after["labels"].(map[string]string)["severity"] = "high"
+	r.push([]map[string]any{after})
 	r.happened(r.findAny("after"), "held_by_rate_limit")
+	r.push([]map[string]any{pushed("critical", 0)})
+	waitFor(t, 20*time.Second, "the critical alert", func() error {
+		if n := len(to.of("critical")); n != 1 {
+			return fmt.Errorf("%d came", n)
+		}
+
+		return nil
+	})
 	if n := len(to.of("flood")); n != 10 {
 		t.Errorf("%d notifications came, want 10", n)
 	}

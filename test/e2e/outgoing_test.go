@@ -90,9 +90,12 @@ func TestCallersDoNotDirectRequests(t *testing.T) {
 	s.start("--collection-interval", "1", "--check-interval", "1")
 	send := func(token, method, path, body string) (int, string) {
 		resp, text := s.ask(method, path, body, "Authorization", "Bearer "+token, "Content-Type", "application/json",
-			"X-Forwarded-Host", tr.address, "Forwarded", "host="+tr.address, "Referer", tr.url("referer"), "User-Agent", tr.url("agent"))
+			"X-Forwarded-Host", tr.address, "Forwarded", "host="+tr.address, "User-Agent", tr.url("agent"))
 
 		return resp.StatusCode, text
+	}
+	if resp, text := s.ask(http.MethodGet, apiBase+"/alerts", "", "Authorization", "Bearer "+operator, "Referer", tr.url("referer")); resp.StatusCode != http.StatusForbidden {
+		t.Errorf("a request that another site's page caused is answered with %d %s, want 403", resp.StatusCode, text)
 	}
 	must := func(token, method, path, body string) {
 		t.Helper()

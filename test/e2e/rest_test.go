@@ -174,7 +174,7 @@ func TestBadInputGetsTheDocumentedError(t *testing.T) {
 			{"GET", apiBase + "/metrics/system?minutes=43201", 400, "invalid_parameter", "43200"},
 			{"GET", apiBase + "/metrics/api?minutes=1.5", 400, "invalid_parameter", `got "1.5"`},
 			{"GET", apiBase + "/metrics/summary?hours=721", 400, "invalid_parameter", "720"},
-			{"GET", apiBase + "/alerts?severity=fatal", 400, "invalid_parameter", "critical, high, medium, low"},
+			{"GET", apiBase + "/alerts?severity=grave", 400, "invalid_parameter", "critical, high, medium, low"},
 			{"GET", apiBase + "/alerts?limit=0", 400, "invalid_parameter", "limit"},
 			{"GET", apiBase + "/nothing", 404, "not_found", "openapi.yaml"},
 			{"GET", "/nothing/at/all", 404, "not_found", "/nothing/at/all"},
