@@ -86,8 +86,12 @@ race: deps ui ## Run the tests under the race detector, and so the binary that t
 	CGO_ENABLED=1 $(TEST_ENV) LLMWATCH_BIN=$(CURDIR)/bin/llmwatch-race GORACE=log_path=$(RACE_REPORTS)/report \
 		$(GO) test -race -p 1 -timeout 1h ./...; status=$$?; ! cat $(RACE_REPORTS)/report.* 2>/dev/null && exit $$status
 
+.PHONY: clock
+clock: deps build $(VULN_BIN) $(SBOM_BIN) ## Run the tests at other dates and in other time zones.
+	$(TEST_ENV) LLMWATCH_BIN= ./scripts/clock
+
 .PHONY: soak
-soak: deps build ## Run the tests that have long versions, as long ones.
+soak: deps build clock ## Run the tests that have long versions, as long ones.
 	LLMWATCH_SOAK=1 $(TEST_ENV) $(GO) test -count=1 -timeout 1h -run 'Killed|EachStep' ./bridge/logstore
 	LLMWATCH_SOAK=1 $(TEST_ENV) $(GO) test -count=1 -timeout 4h -v -run 'EveryLine|SurviveKills|ACrowdIsServed|HostileExpressions' ./test/e2e
 
