@@ -136,7 +136,11 @@ func TestRefusalsTakeTheSameTime(t *testing.T) {
 	addUser(t, s, "ada", Viewer)
 	g := guardOf(s)
 	took := map[string]time.Duration{}
-	for range 3 {
+	ratio := func() float64 { return took["nobody"].Seconds() / took["ada"].Seconds() }
+	alike := func() bool { return ratio() >= 0.6 && ratio() <= 1.6 }
+	// The least of several is what it takes when nobody else needs the processor; on a
+	// busy machine that moment comes late.
+	for round := 0; round < 3 || round < 20 && !alike(); round++ {
 		for _, name := range []string{"ada", "nobody", "cheap"} {
 			begin := time.Now()
 			if _, err := g.Authenticate(basic(t, name, "wrong password")); !errors.Is(err, ErrWrongCredentials) {
@@ -147,7 +151,7 @@ func TestRefusalsTakeTheSameTime(t *testing.T) {
 			}
 		}
 	}
-	if ratio := took["nobody"].Seconds() / took["ada"].Seconds(); ratio < 0.6 || ratio > 1.6 {
+	if !alike() {
 		t.Errorf("a wrong password takes %s, an unknown user %s", took["ada"], took["nobody"])
 	}
 	if took["cheap"] < refusalTakes {
