@@ -54,8 +54,9 @@ type Poller struct {
 	MissingAfter time.Duration
 	Logger       *slog.Logger
 
-	kick chan struct{}
-	last *atomic.Int64
+	kick   chan struct{}
+	last   *atomic.Int64
+	outage *outage
 	*pollState
 
 	// Only Run's goroutine uses these.
@@ -78,7 +79,7 @@ func (p *Poller) LastSuccess() time.Time {
 
 // NewPoller returns a poller that does nothing until Run.
 func NewPoller(p Poller) *Poller {
-	p.kick, p.last, p.pollState = make(chan struct{}, 1), &atomic.Int64{}, newPollState()
+	p.kick, p.last, p.outage, p.pollState = make(chan struct{}, 1), &atomic.Int64{}, &outage{}, newPollState()
 
 	return &p
 }
@@ -101,6 +102,7 @@ func (p *Poller) Run(ctx context.Context) {
 		if err == nil {
 			p.last.Store(begin.UnixNano())
 		}
+		p.noteOutcome(ctx, begin, err)
 		p.done(begin)
 		switch {
 		case ctx.Err() != nil:
@@ -132,6 +134,9 @@ func (p *Poller) poll(ctx context.Context) error {
 	open, err := p.Store.Load(ctx, time.Now())
 	if err != nil {
 		return fmt.Errorf("reading the alerts: %w", err)
+	}
+	if err := p.endUnreadable(ctx, open); err != nil {
+		return err
 	}
 	names := newNaming(p.external, open)
 	s := snapshot(state, func(a metrics.FiringAlert) alert.Seen { return p.seen(a, names) }, open)

@@ -209,9 +209,18 @@ func (o *recorder) Observe(_ context.Context, s alert.Snapshot) error {
 type openAlerts struct {
 	alert.Store
 	fault
+	open atomic.Pointer[[]alert.Alert]
 }
 
-func (o *openAlerts) Load(context.Context, time.Time) ([]alert.Alert, error) { return nil, o.get() }
+func (o *openAlerts) hold(open ...alert.Alert) { o.open.Store(&open) }
+
+func (o *openAlerts) Load(context.Context, time.Time) ([]alert.Alert, error) {
+	if open := o.open.Load(); open != nil {
+		return *open, o.get()
+	}
+
+	return nil, o.get()
+}
 
 // polling runs a poller every ten seconds in a bubble.
 func polling(t *testing.T, test func(p *Poller, src *source, o *recorder, log *logBuffer)) {

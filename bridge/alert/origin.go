@@ -57,6 +57,7 @@ const (
 	SourceEmbedded = "embedded" // The engine inside llmwatch.
 	SourceV2       = "api_v2"   // Alertmanager's API v2.
 	SourceWebhook  = "webhook"  // Alertmanager's webhook.
+	SourceSelf     = "llmwatch" // What llmwatch says of itself.
 )
 
 // String is the origin in words, as timelines have it.

@@ -22,6 +22,9 @@ const DefaultTimeout = 30 * time.Second
 // TargetWindow is how far Targets looks back.
 const TargetWindow = 5 * time.Minute
 
+// ErrSlow is wrapped by the error of an answer that a poll did not wait for.
+var ErrSlow = errors.New("it did not answer within")
+
 // Target is something that the server scrapes, or did within TargetWindow.
 type Target struct {
 	Labels map[string]string
@@ -125,7 +128,7 @@ func patient[T any](ctx context.Context, timeout time.Duration, ask func(context
 	case notTold(err):
 		return answer, fmt.Errorf("%w: %w", ErrNotTold, err)
 	case errors.Is(bounded.Err(), context.DeadlineExceeded) && ctx.Err() == nil:
-		return answer, fmt.Errorf("%w: it did not answer within %s (prometheus.timeout)", ErrUnavailable, timeout)
+		return answer, fmt.Errorf("%w: %w %s (prometheus.timeout)", ErrUnavailable, ErrSlow, timeout)
 	default:
 		return answer, classify(err)
 	}

@@ -141,6 +141,7 @@ func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
 			Interval:   cfg.Metrics.CollectionInterval,
 			Checks: append(access.checks(),
 				bridge.Check{Name: "storage", Fatal: true, Run: func() error { return eng.Status().AppendError }},
+				bridge.Check{Name: "alert_polling", Run: alerts.poller.Failure},
 				bridge.Check{Name: "configuration", Run: func() error { return cmp.Or(a.reloader.failure(), eng.Status().ReloadError) }},
 				logs.check(),
 				alerts.check(),
@@ -253,7 +254,9 @@ func NewBridge(cfg Config, logger *slog.Logger) (*App, error) {
 			Runbooks:   runbooks.Files,
 			Version:    cfg.Version.Version,
 			Interval:   cfg.Metrics.CollectionInterval,
-			Checks:     append(access.checks(), logs.check(), alerts.check(), bridge.Check{Name: "configuration", Run: a.reloader.failure}),
+			Checks: append(access.checks(), logs.check(), alerts.check(),
+				bridge.Check{Name: "alert_polling", Run: alerts.poller.Failure},
+				bridge.Check{Name: "configuration", Run: a.reloader.failure}),
 			Components: func() []bridge.Component {
 				return []bridge.Component{program(&cfg, begin, a.installation), logs.component(), alerts.component(), a.reloader.component()}
 			},
