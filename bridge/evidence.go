@@ -55,9 +55,8 @@ type evidence struct {
 	woken time.Time
 
 	// What was asked already in this poll.
-	start   *time.Time
-	results map[yieldsAt]*results
-	targets map[time.Time][]metrics.Target
+	start *time.Time
+	facts map[yieldsAt]*facts
 }
 
 // verdict judges an alert.
@@ -109,7 +108,7 @@ func (e *evidence) ruleMissing(a *alert.Alert) alert.Verdict {
 	if e.complete {
 		return alert.Verdict{Ended: true, Kind: alert.EndedRule, Text: "its rule does not exist any more"}
 	}
-	if u := a.Unjudged; e.missingAfter > 0 && u != nil && u.Reason == reasonRuleMissing && e.now.Sub(u.Since) >= e.missingAfter {
+	if u := a.Unjudged; e.missingAfter > 0 && u != nil && u.Reason == reasonRuleMissing && e.now.Sub(u.ReasonSince) >= e.missingAfter {
 		return alert.Verdict{Ended: true, Kind: alert.EndedStale, Text: fmt.Sprintf("the metrics server has not listed its rule for %s", e.missingAfter)}
 	}
 

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,7 +39,7 @@ func TestMissingAlertIsJudgedByItsRule(t *testing.T) {
 		return func(r *metrics.EvaluatedRule) { r.Labels = map[string]string{"cluster": name} }
 	}
 	missing := func(since time.Duration) *alert.Unjudged {
-		return &alert.Unjudged{Since: longAgo.Add(-since), Reason: reasonRuleMissing}
+		return &alert.Unjudged{Since: longAgo.Add(-48 * time.Hour), Reason: reasonRuleMissing, ReasonSince: longAgo.Add(-since)}
 	}
 	for name, tc := range map[string]struct {
 		rules    []metrics.EvaluatedRule
@@ -94,7 +96,7 @@ func TestMissingAlertIsJudgedByItsRule(t *testing.T) {
 			open.Rule, open.Unjudged = tc.of, tc.unjudged
 			var p progress
 			e := evidence{
-				source: &judging{answers: map[string][]map[string]string{"x > 1": nil, "x > bool 1": {{"severity": "of the series"}}}}, inputsOf: inputsOfTest,
+				source: &judging{answers: map[string][]map[string]string{"x > bool 1": {{"severity": "of the series"}}}}, inputsOf: inputsOfTest,
 				state: metrics.AlertState{Rules: tc.rules, Warnings: tc.warnings}, now: longAgo, complete: tc.own, missingAfter: 24 * time.Hour,
 				lastSeen: map[string]time.Time{open.Identity(): tc.lastSeen},
 				stalled:  func(r *metrics.EvaluatedRule) bool { return p.stalled(r, longAgo) },
@@ -111,13 +113,13 @@ func TestMissingAlertIsJudgedByItsRule(t *testing.T) {
 func inputsOfTest(expr string) (Inputs, error) {
 	switch expr {
 	case "x > 1":
-		return Inputs{Expr: "x > bool 1", Metrics: []string{"x"}}, nil
+		return Inputs{Condition: expr, Expr: "x > bool 1", Metrics: []string{"x"}}, nil
 	case "recorded > 1":
-		return Inputs{Expr: "recorded > bool 1", Metrics: []string{"recorded"}}, nil
+		return Inputs{Condition: expr, Expr: "recorded > bool 1", Metrics: []string{"recorded"}}, nil
 	case "rate(y[5m])":
-		return Inputs{Expr: expr, Window: 5 * time.Minute, Metrics: []string{"y"}}, nil
+		return Inputs{Condition: expr, Expr: expr, Window: 5 * time.Minute, Metrics: []string{"y"}}, nil
 	case "up == 0":
-		return Inputs{Expr: "up == bool 0", Metrics: []string{"up"}}, nil
+		return Inputs{Condition: expr, Expr: "up == bool 0", Metrics: []string{"up"}}, nil
 	default:
 		return Inputs{}, errors.New("no PromQL")
 	}
@@ -127,9 +129,10 @@ func inputsOfTest(expr string) (Inputs, error) {
 type judging struct {
 	AlertSource
 	answers map[string][]map[string]string
-	targets []metrics.Target
+	targets []map[string]string
 	started time.Time
-	fails   map[string]error
+	fails   error
+	silent  error // What it says when it is asked for its start.
 	asked   []string
 }
 
@@ -138,29 +141,64 @@ func (j *judging) Started(context.Context) (time.Time, error) {
 		return time.Time{}, metrics.ErrNotTold
 	}
 
-	return j.started, j.fails["started"]
+	return j.started, j.silent
 }
 
 func (j *judging) Yields(_ context.Context, expr string, _ time.Time) ([]map[string]string, error) {
 	j.asked = append(j.asked, expr)
-	series := make([]map[string]string, len(j.answers[expr]))
-	for i := range series {
-		series[i] = maps.Clone(j.answers[expr][i])
+	if j.fails != nil {
+		return nil, j.fails
+	}
+	all := slices.Clone(j.targets)
+	for asked, series := range j.answers {
+		in, err := inputsOfTest("x > 1")
+		for _, query := range []string{"recorded > 1", "up == 0"} {
+			if err == nil && asked != in.Condition && asked != in.Expr {
+				in, err = inputsOfTest(query)
+			}
+		}
+		if err != nil || expr != factsExpr(in) {
+			return nil, fmt.Errorf("it asks %s: %w", expr, err)
+		}
+		fact := "data"
+		if asked == in.Condition {
+			fact = "holds"
+		}
+		for _, labels := range series {
+			labels = maps.Clone(labels)
+			labels[factLabel] = fact
+			all = append(all, labels)
+		}
+	}
+	copies := make([]map[string]string, len(all))
+	for i := range all {
+		copies[i] = maps.Clone(all[i])
 	}
 
-	return series, j.fails[expr]
-}
-
-func (j *judging) Targets(context.Context, time.Time) ([]metrics.Target, error) {
-	return j.targets, j.fails["targets"]
+	return copies, nil
 }
 
 func TestMissingAlertIsJudgedByWhatItsRuleGoesBy(t *testing.T) {
 	t.Parallel()
 	type series = map[string]string
 	host := func(name string) series { return series{"job": "node", "instance": name} }
-	target := func(name string, answered, failed bool) metrics.Target {
-		return metrics.Target{Labels: host(name), Answered: answered, Failed: failed}
+	target := func(name string, answered, failed bool) []series {
+		var facts []series
+		add := func(fact string) {
+			labels := host(name)
+			labels[factLabel] = fact
+			facts = append(facts, labels)
+		}
+		if answered {
+			add("partly")
+		}
+		if failed {
+			add("failed")
+		} else {
+			add("answered")
+		}
+
+		return facts
 	}
 	query := func(q string) func(*metrics.EvaluatedRule) {
 		return func(r *metrics.EvaluatedRule) { r.Query = q }
@@ -180,7 +218,7 @@ func TestMissingAlertIsJudgedByWhatItsRuleGoesBy(t *testing.T) {
 			source: judging{answers: map[string][]series{"x > bool 1": {host("b"), host("a")}}}, ended: true, text: "does not hold",
 		},
 		"that of another host is no evidence": {
-			source: judging{answers: map[string][]series{"x > bool 1": {host("b")}}, targets: []metrics.Target{target("a", false, true)}}, text: reasonDown,
+			source: judging{answers: map[string][]series{"x > bool 1": {host("b")}}, targets: slices.Concat(target("a", false, true))}, text: reasonDown,
 		},
 		"the condition holds": {
 			source: judging{answers: map[string][]series{"x > 1": {host("a")}, "x > bool 1": {host("a")}}}, text: reasonHolds,
@@ -188,32 +226,35 @@ func TestMissingAlertIsJudgedByWhatItsRuleGoesBy(t *testing.T) {
 		"the condition holds for another host": {
 			source: judging{answers: map[string][]series{"x > 1": {host("b")}, "x > bool 1": {host("a"), host("b")}}}, ended: true, text: "does not hold",
 		},
-		"its target does not answer":         {source: judging{targets: []metrics.Target{target("a", false, true), target("b", true, false)}}, text: reasonDown},
-		"its target did not answer just now": {source: judging{targets: []metrics.Target{target("a", true, true)}}, text: reasonDown},
-		"its target answers, without it":     {source: judging{targets: []metrics.Target{target("a", true, false), target("b", false, true)}}, ended: true, text: "not there any more"},
-		"nothing tells of its target":        {source: judging{targets: []metrics.Target{target("b", true, true)}}, text: reasonGone},
+		"its target does not answer":         {source: judging{targets: slices.Concat(target("a", false, true), target("b", true, false))}, text: reasonDown},
+		"its target did not answer just now": {source: judging{targets: slices.Concat(target("a", true, true))}, text: reasonDown},
+		"its target answers, without it":     {source: judging{targets: slices.Concat(target("a", true, false), target("b", false, true))}, ended: true, text: "not there any more"},
+		"nothing tells of its target":        {source: judging{targets: slices.Concat(target("b", true, true))}, text: reasonGone},
 		"nothing tells of its target for a while": {
-			source: judging{targets: []metrics.Target{target("b", true, true)}}, unjudged: 5 * time.Minute, ended: true, text: "no data for 5m",
+			source: judging{targets: slices.Concat(target("b", true, true))}, unjudged: 5 * time.Minute, ended: true, text: "no data for 5m",
+		},
+		"nothing tells of its target, and before something else was wrong": {
+			source: judging{targets: slices.Concat(target("b", true, true))}, unjudged: 4 * time.Minute, text: reasonGone,
 		},
 		"a job of which no target answers": {
-			labels: []string{"job", "node"}, source: judging{targets: []metrics.Target{target("a", false, true)}}, unjudged: time.Hour, text: reasonDown,
+			labels: []string{"job", "node"}, source: judging{targets: slices.Concat(target("a", false, true))}, unjudged: time.Hour, text: reasonDown,
 		},
 		"a sum of which a part has just gone": {
 			labels: []string{"job", "node"},
-			source: judging{answers: map[string][]series{"x > bool 1": {{"job": "node"}}}, targets: []metrics.Target{target("a", true, true), target("b", true, false)}},
+			source: judging{answers: map[string][]series{"x > bool 1": {{"job": "node"}}}, targets: slices.Concat(target("a", true, true), target("b", true, false))},
 			text:   reasonGap,
 		},
 		"a sum of which a part is gone for long": {
 			labels: []string{"job", "node"},
-			source: judging{answers: map[string][]series{"x > bool 1": {{"job": "node"}}}, targets: []metrics.Target{target("a", false, true), target("b", true, false)}},
+			source: judging{answers: map[string][]series{"x > bool 1": {{"job": "node"}}}, targets: slices.Concat(target("a", false, true), target("b", true, false))},
 			ended:  true, text: "does not hold",
 		},
 		"targets that are counted have come back": {
 			labels: []string{"job", "node"}, query: "up == 0",
-			source: judging{answers: map[string][]series{"up == bool 0": {{"job": "node"}}}, targets: []metrics.Target{target("a", true, true)}},
+			source: judging{answers: map[string][]series{"up == bool 0": {{"job": "node"}}}, targets: slices.Concat(target("a", true, true))},
 			ended:  true, text: "does not hold",
 		},
-		"the server has just started": {source: judging{started: at.Add(-time.Minute), targets: []metrics.Target{target("a", true, false)}}, text: reasonNoData},
+		"the server has just started": {source: judging{started: at.Add(-time.Minute), targets: slices.Concat(target("a", true, false))}, text: reasonNoData},
 		"the server has just started, and there is a value": {
 			source: judging{started: at.Add(-time.Minute), answers: map[string][]series{"x > bool 1": {host("a")}}}, ended: true, text: "does not hold",
 		},
@@ -231,16 +272,14 @@ func TestMissingAlertIsJudgedByWhatItsRuleGoesBy(t *testing.T) {
 		},
 		"nobody knows when the server was started": {
 			query:  "recorded > 1",
-			source: judging{started: at.Add(-time.Hour), answers: map[string][]series{"recorded > bool 1": {host("a")}}, fails: map[string]error{"started": away}},
+			source: judging{started: at.Add(-time.Hour), answers: map[string][]series{"recorded > bool 1": {host("a")}}, silent: away},
 			text:   reasonStarted,
 		},
-		"the condition cannot be asked":        {source: judging{fails: map[string]error{"x > 1": away}}, text: reasonNoAnswer},
-		"what it goes by cannot be asked":      {source: judging{fails: map[string]error{"x > bool 1": away}}, text: reasonNoAnswer},
-		"the targets cannot be asked":          {source: judging{fails: map[string]error{"targets": away}}, text: reasonNoAnswer},
-		"what it goes by is too much to ask":   {source: judging{fails: map[string]error{"x > bool 1": metrics.ErrTooMuch}}, ended: true, text: "does not hold"},
-		"an expression of another dialect":     {query: "foreign", ended: true, text: "does not hold"},
-		"one whose target does not answer":     {query: "foreign", source: judging{targets: []metrics.Target{target("a", false, true)}}, text: reasonDown},
-		"labels that the rule gives count not": {labels: []string{"job", "node", "instance", "a", "team", "ours"}, source: judging{answers: map[string][]series{"x > bool 1": {{"job": "node", "instance": "a", "team": "theirs"}}}}, ended: true, text: "does not hold"},
+		"what it goes by cannot be asked":           {source: judging{fails: fmt.Errorf("%w: 502", metrics.ErrUnavailable)}, text: reasonNoAnswer},
+		"what it goes by cannot be asked like this": {source: judging{fails: errors.New("duplicate series")}, ended: true, text: "does not hold"},
+		"what it goes by is too much to ask":        {source: judging{fails: metrics.ErrTooMuch}, ended: true, text: "does not hold"},
+		"an expression of another dialect":          {query: "foreign", ended: true, text: "does not hold"},
+		"labels that the rule gives count not":      {labels: []string{"job", "node", "instance", "a", "team", "ours"}, source: judging{answers: map[string][]series{"x > bool 1": {{"job": "node", "instance": "a", "team": "theirs"}}}}, ended: true, text: "does not hold"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -254,7 +293,7 @@ func TestMissingAlertIsJudgedByWhatItsRuleGoesBy(t *testing.T) {
 			open.Rule = of(rule)
 			open.Rule.External = series{"region": "eu"}
 			if tc.unjudged > 0 {
-				open.Unjudged = &alert.Unjudged{Since: longAgo.Add(-tc.unjudged)}
+				open.Unjudged = &alert.Unjudged{Since: longAgo.Add(-time.Hour), Reason: reasonGone, ReasonSince: longAgo.Add(-tc.unjudged)}
 			}
 			e := evidence{
 				source: &tc.source, inputsOf: inputsOfTest, woken: tc.woken, now: longAgo,

@@ -11,11 +11,13 @@ import (
 	"llmwatch/bridge/metrics"
 )
 
-// Inputs is what an expression needs to be judged: Expr yields a series wherever it
-// can be, whether or not its condition holds; Window is how far back it looks, and
+// Inputs is what an expression needs to be judged: Condition is the expression
+// itself, Expr yields a series wherever it can be judged, whether or not its
+// condition holds; Window is how far back it looks, and
 // Metrics names what it reads.
 type Inputs struct {
-	Expr    string
+	Condition, Expr string
+
 	Window  time.Duration
 	Metrics []string
 }
@@ -34,102 +36,54 @@ const (
 // says that the server did not answer.
 func (e *evidence) byInputs(ctx context.Context, a *alert.Alert, rule *metrics.EvaluatedRule) (alert.Verdict, error) {
 	at := rule.LastEvaluation
-	running := e.running(ctx, at)
 	in, err := e.inputs(rule.Query)
-	if err != nil { // A dialect of another server.
-		return e.byTargets(ctx, a, at)
+	if err != nil { // A dialect of another server: what it says of the rule has to do.
+		return ended(reasonOver), nil
 	}
+	running := e.running(ctx, at)
 	if wait := min(e.window(rule.Query, maxRecorded), maxSettle); running < wait {
 		return unjudged(fmt.Sprint(reasonStarted, wait)), nil
 	}
-	holds, err := e.yields(ctx, rule.Query, at)
-	if err != nil {
-		return alert.Verdict{}, err
-	}
-	if holds.match(a, rule, true) {
-		return unjudged(reasonHolds), nil
-	}
-	judgeable, err := e.yields(ctx, in.Expr, at)
+	f, err := e.factsOf(ctx, in, at)
 	switch {
-	case errors.Is(err, metrics.ErrTooMuch):
-		return e.byTargets(ctx, a, at)
-	case err != nil:
+	case ctx.Err() != nil || errors.Is(err, metrics.ErrUnavailable):
 		return alert.Verdict{}, err
-	case !judgeable.match(a, rule, false):
-		return e.withoutData(ctx, a, at, running)
+	case err != nil: // It cannot be asked this way, or needs too much.
+		return ended(reasonOver), nil
+	case f.holds.match(a, rule, true):
+		return unjudged(reasonHolds), nil
+	case !f.data.match(a, rule, false):
+		return e.withoutData(a, f, running), nil
 	// Of a sum over many targets a part may be missing. Rules about the targets
 	// themselves know of it.
-	case a.Labels["instance"] == "" && a.Labels["job"] != "" && !slices.Contains(in.Metrics, "up"):
-		targets, err := e.watched(ctx, a, at)
-		if err != nil || !targets.changed {
-			return ended(reasonOver), err
-		}
-
+	case a.Labels["instance"] == "" && a.Labels["job"] != "" && f.changed(a) && !slices.Contains(in.Metrics, "up"):
 		return unjudged(reasonGap), nil
 	default:
 		return ended(reasonOver), nil
 	}
 }
 
-// byTargets judges an alert whose rule was evaluated, where nothing else can be
-// asked.
-func (e *evidence) byTargets(ctx context.Context, a *alert.Alert, at time.Time) (alert.Verdict, error) {
-	targets, err := e.watched(ctx, a, at)
-	switch {
-	case err != nil:
-		return alert.Verdict{}, err
-	case targets.failed && a.Labels["job"]+a.Labels["instance"] != "":
-		return unjudged(reasonDown), nil
-	default:
-		return ended(reasonOver), nil
-	}
-}
-
 // withoutData judges an alert whose rule has nothing to go by.
-func (e *evidence) withoutData(ctx context.Context, a *alert.Alert, at time.Time, running time.Duration) (alert.Verdict, error) {
-	targets, err := e.watched(ctx, a, at)
+func (e *evidence) withoutData(a *alert.Alert, f *facts, running time.Duration) alert.Verdict {
 	switch {
-	case err != nil:
-		return alert.Verdict{}, err
 	case running < lookback:
-		return unjudged(reasonNoData), nil
-	case targets.failed:
-		return unjudged(reasonDown), nil
-	case targets.answered:
-		return ended("what it watched is not there any more"), nil
-	case a.Unjudged != nil && e.now.Sub(a.Unjudged.Since) >= lookback:
-		return ended("its rule has had no data for " + lookback.String()), nil
+		return unjudged(reasonNoData)
+	case slices.ContainsFunc(f.failed, func(t target) bool { return watches(a, t) }):
+		return unjudged(reasonDown)
+	case slices.ContainsFunc(f.answered, func(t target) bool { return watches(a, t) }):
+		return ended("what it watched is not there any more")
+	case a.Unjudged != nil && a.Unjudged.Reason == reasonGone && e.now.Sub(a.Unjudged.ReasonSince) >= lookback:
+		return alert.Verdict{Ended: true, Kind: alert.EndedStale, Text: "its rule has had no data for " + lookback.String()}
 	default:
-		return unjudged(reasonGone), nil
+		return unjudged(reasonGone)
 	}
-}
-
-// watched is how the targets do that an alert may be about.
-type watched struct {
-	answered bool // One has answered all the scrapes of the last minutes.
-	failed   bool // One has not.
-	changed  bool // One has answered some of them.
-}
-
-func (e *evidence) watched(ctx context.Context, a *alert.Alert, at time.Time) (watched, error) {
-	targets, err := e.targetsAt(ctx, at)
-	var w watched
-	for i := range targets {
-		if t := &targets[i]; watches(a, t) {
-			w.answered = w.answered || !t.Failed
-			w.failed = w.failed || t.Failed
-			w.changed = w.changed || t.Failed && t.Answered
-		}
-	}
-
-	return w, err
 }
 
 // watches reports whether an alert may be about a target: it has no other job and
 // no other instance.
-func watches(a *alert.Alert, t *metrics.Target) bool {
+func watches(a *alert.Alert, t target) bool {
 	for _, name := range []string{"job", "instance"} {
-		if value := a.Labels[name]; value != "" && value != t.Labels[name] {
+		if value := a.Labels[name]; value != "" && value != t[name] {
 			return false
 		}
 	}
@@ -180,38 +134,23 @@ func (e *evidence) window(expr string, depth int) time.Duration {
 	return in.Window + deepest
 }
 
-func (e *evidence) targetsAt(ctx context.Context, at time.Time) ([]metrics.Target, error) {
-	if known, ok := e.targets[at]; ok {
-		return known, nil
-	}
-	targets, err := e.source.Targets(ctx, at)
-	if err != nil {
-		return nil, err
-	}
-	if e.targets == nil {
-		e.targets = map[time.Time][]metrics.Target{}
-	}
-	e.targets[at] = targets
-
-	return targets, nil
-}
-
 // yieldsAt is an expression at a moment.
 type yieldsAt struct {
 	expr string
 	at   time.Time
 }
 
-func (e *evidence) yields(ctx context.Context, expr string, at time.Time) (*results, error) {
-	q := yieldsAt{expr, at}
-	if known, ok := e.results[q]; ok {
+// factsOf asks what there is to judge a rule by.
+func (e *evidence) factsOf(ctx context.Context, in Inputs, at time.Time) (*facts, error) {
+	asked := yieldsAt{factsExpr(in), at}
+	if known, ok := e.facts[asked]; ok {
 		return known, known.err
 	}
-	series, err := e.source.Yields(ctx, expr, at)
-	if e.results == nil {
-		e.results = map[yieldsAt]*results{}
+	series, err := e.source.Yields(ctx, asked.expr, at)
+	if e.facts == nil {
+		e.facts = map[yieldsAt]*facts{}
 	}
-	e.results[q] = newResults(series, err)
+	e.facts[asked] = newFacts(series, err)
 
-	return e.results[q], err
+	return e.facts[asked], err
 }

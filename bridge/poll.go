@@ -21,10 +21,8 @@ type AlertSource interface {
 	// Started is when the server was started; the error wraps metrics.ErrNotTold
 	// where it does not tell.
 	Started(ctx context.Context) (time.Time, error)
-	// Yields returns the labels of what an expression yields at a moment, Targets
-	// what was scraped in the minutes before it.
+	// Yields returns the labels of what an expression yields at a moment.
 	Yields(ctx context.Context, expr string, at time.Time) ([]map[string]string, error)
-	Targets(ctx context.Context, at time.Time) ([]metrics.Target, error)
 }
 
 // Observer takes in what a source says. *alert.Manager does.

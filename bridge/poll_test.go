@@ -194,8 +194,6 @@ func (s *source) Yields(context.Context, string, time.Time) ([]map[string]string
 	return nil, nil
 }
 
-func (s *source) Targets(context.Context, time.Time) ([]metrics.Target, error) { return nil, nil }
-
 // recorder is an observer that remembers what it is told.
 type recorder struct{ seen []alert.Snapshot }
 

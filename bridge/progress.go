@@ -12,9 +12,9 @@ import (
 type progress map[string]evaluation
 
 type evaluation struct {
-	at    time.Time // As the server says.
-	since time.Time // Since when it says so.
-	again bool      // It was seen to say another time before.
+	at    time.Time // The latest one that the server told.
+	since time.Time // Since when it tells that one.
+	again bool      // It was seen to tell an earlier one before.
 }
 
 func ruleKey(r *metrics.EvaluatedRule) string {
@@ -27,7 +27,7 @@ func (p *progress) note(rules []metrics.EvaluatedRule, now time.Time) {
 	for i := range rules {
 		key := ruleKey(&rules[i])
 		e, known := (*p)[key]
-		if !known || !e.at.Equal(rules[i].LastEvaluation) {
+		if !known || e.at.Before(rules[i].LastEvaluation) {
 			e = evaluation{at: rules[i].LastEvaluation, since: now, again: known}
 		}
 		next[key] = e
@@ -36,9 +36,13 @@ func (p *progress) note(rules []metrics.EvaluatedRule, now time.Time) {
 }
 
 // stalled reports that a rule was not evaluated in its last two intervals and a
-// minute, or that it is not known to have been.
+// minute, or that it is not known to have been, or that the server has told of a
+// later evaluation before: of two servers behind one address, one may be behind.
 func (p *progress) stalled(r *metrics.EvaluatedRule, now time.Time) bool {
 	bound := 2*r.Interval + time.Minute
+	if r.LastEvaluation.Before((*p)[ruleKey(r)].at) {
+		return true
+	}
 	if age := now.Sub(r.LastEvaluation); age <= bound && age >= -bound {
 		return false
 	}

@@ -12,16 +12,14 @@ import (
 // results are the series that an expression yields, by the names of their labels.
 // Thousands of alerts may look for theirs.
 type results struct {
-	err    error
 	groups map[string][]map[string]string
 	values map[string]map[string]bool // Of each label.
 	sets   map[string]map[string]bool // The fingerprints of what was compared.
 }
 
-func newResults(series []map[string]string, err error) *results {
-	r := &results{err: err, groups: map[string][]map[string]string{}, values: map[string]map[string]bool{}, sets: map[string]map[string]bool{}}
+func newResults(series []map[string]string) *results {
+	r := &results{groups: map[string][]map[string]string{}, values: map[string]map[string]bool{}, sets: map[string]map[string]bool{}}
 	for _, labels := range series {
-		delete(labels, "__name__")
 		key := strings.Join(slices.Sorted(maps.Keys(labels)), "\xff")
 		r.groups[key] = append(r.groups[key], labels)
 		for name, value := range labels {

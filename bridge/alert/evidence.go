@@ -35,6 +35,8 @@ func (r *RuleRef) with(labels map[string]string) *RuleRef {
 type Unjudged struct {
 	Since  time.Time `json:"since"`
 	Reason string    `json:"reason"`
+	// ReasonSince is since when it is this reason.
+	ReasonSince time.Time `json:"reason_since"`
 }
 
 // Verdict is what a poll can say of an alert that it does not hold. The zero value
@@ -57,10 +59,10 @@ func (r *reconciler) judge(d *draft, v Verdict) {
 		r.end(d, a.RuleChange.ending(v))
 	case v.Text == "":
 	case a.Unjudged == nil:
-		a.Unjudged = &Unjudged{Since: r.now, Reason: v.Text}
+		a.Unjudged = &Unjudged{Since: r.now, Reason: v.Text, ReasonSince: r.now}
 		d.change(r.now, Event{Kind: EventUnjudged, Text: v.Text})
 	case a.Unjudged.Reason != v.Text:
-		a.Unjudged = &Unjudged{Since: a.Unjudged.Since, Reason: v.Text}
+		a.Unjudged = &Unjudged{Since: a.Unjudged.Since, Reason: v.Text, ReasonSince: r.now}
 		d.change(r.now)
 	}
 }

@@ -24,7 +24,7 @@ func TestMissingAlertEndsOnlyWithEvidence(t *testing.T) {
 			t.Fatalf("it is %s, want triggered", got.Status)
 		}
 	}
-	if got := w.alerts[id].Unjudged; got == nil || !got.Since.Equal(begin.Add(3*time.Minute)) || got.Reason != "the target is down" {
+	if got := w.alerts[id].Unjudged; got == nil || !got.Since.Equal(begin.Add(3*time.Minute)) || got.Reason != "the target is down" || !got.ReasonSince.Equal(begin.Add(5*time.Minute)) {
 		t.Errorf("it is unjudged: %+v, want since the first reason, for the last one", got)
 	}
 	w.wait(time.Minute)
@@ -65,5 +65,23 @@ func TestAlertKeepsItsRule(t *testing.T) {
 	w.observe(s)
 	if got := w.alerts["a_20240115"].Rule.Query; got != "x > 2" {
 		t.Errorf("its rule is %s after a change, want x > 2", got)
+	}
+}
+
+func TestPushedAlertOutlivesTheTimeInWhichNobodyListened(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.observe(w.push("a", 4*time.Minute))
+	w.wait(20 * time.Minute) // In which llmwatch was down.
+	restart := w.now
+	for _, tc := range []struct {
+		after time.Duration
+		want  Status
+	}{{0, Triggered}, {4*time.Minute + 59*time.Second, Triggered}, {time.Second, Resolved}} {
+		w.wait(tc.after)
+		w.step(func(previous []Alert) []Transition { return Expire(previous, w.now, Options{ListeningSince: restart}) })
+		if got := w.alerts["a_20240115"].Status; got != tc.want {
+			t.Errorf("%s after the start it is %s, want %s", w.now.Sub(restart), got, tc.want)
+		}
 	}
 }

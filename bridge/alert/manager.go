@@ -48,8 +48,11 @@ type Routing struct {
 }
 
 const (
-	defaultTick    = 15 * time.Second
-	pruneEvery     = time.Hour
+	defaultTick = 15 * time.Second
+	pruneEvery  = time.Hour
+	// asleepAfter is how much later than it should the time is looked at until this
+	// process counts as having been asleep.
+	asleepAfter    = time.Minute
 	summaryTimeout = 5 * time.Second
 	// maxSummaries bounds the moments for which one snapshot asks a summary;
 	// alerts that fired at further ones go without.
@@ -68,6 +71,9 @@ type Manager struct {
 	mu sync.Mutex
 	// severities is used with mu held.
 	severities unknownSeverities
+	// listening is since when pushes are received without a gap, tickedAt when time
+	// was last looked at; mu guards both.
+	listening, tickedAt time.Time
 	// routeMu guards routing and is never held while anything else is done.
 	routeMu sync.Mutex
 	routing Routing
@@ -145,7 +151,9 @@ func (m *Manager) Tick(ctx context.Context) error {
 	}
 
 	return errors.Join(
-		m.advance(ctx, func(previous []Alert, now time.Time) ([]Transition, error) { return Expire(previous, now), nil }),
+		m.advance(ctx, func(previous []Alert, now time.Time) ([]Transition, error) {
+			return Expire(previous, now, m.options(now)), nil
+		}),
 		m.giveUp(ctx),
 	)
 }
@@ -308,9 +316,23 @@ func (m *Manager) change(ctx context.Context, decide func(now time.Time) (Change
 	}
 }
 
+// options are those of the configuration, and since when pushes are received: since
+// the start, or since this process was last found to have been asleep. Of all clocks
+// only the wall's goes on then.
+func (m *Manager) options(now time.Time) Options {
+	if m.tickedAt.IsZero() || now.Sub(m.tickedAt) > m.conf.TickEvery+asleepAfter {
+		m.listening = now
+	}
+	m.tickedAt = now
+	o := m.conf.Options
+	o.ListeningSince = m.listening
+
+	return o
+}
+
 func (m *Manager) reconcile(ctx context.Context, previous []Alert, s Snapshot, now time.Time) ([]Transition, error) {
 	var failed error
-	o := m.conf.Options
+	o := m.options(now)
 	o.LastNumber = func(base string) int {
 		n, err := m.conf.Store.LastNumber(ctx, base)
 		failed = errors.Join(failed, err)

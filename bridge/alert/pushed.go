@@ -140,6 +140,7 @@ func (r *reconciler) expirePushed(d *draft) {
 	case a.EndsAt.After(r.now):
 	case a.EndSaid:
 		r.end(d, Ending{Kind: EndedResolved, Text: "the source says that it has ended"})
+	case !r.listened():
 	default:
 		text := "not reported any more"
 		if a.Origin.Source == SourceWebhook {
@@ -150,4 +151,12 @@ func (r *reconciler) expirePushed(d *draft) {
 		}
 		r.end(d, Ending{Kind: EndedStale, Text: text + "; whether it still holds is not known"})
 	}
+}
+
+// listened reports whether everybody who pushes had the time to push since pushes are
+// received: that somebody did not while nobody listened says nothing.
+func (r *reconciler) listened() bool {
+	since := r.opts.ListeningSince
+
+	return since.IsZero() || !r.now.Before(since.Add(r.opts.PushTimeout))
 }

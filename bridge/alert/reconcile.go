@@ -29,6 +29,9 @@ type Options struct {
 	// where there is none. Reconcile asks once for each base. nil means that
 	// there are no alerts but the previous ones.
 	LastNumber func(base string) int
+	// ListeningSince is since when pushes are received without a gap. Until
+	// PushTimeout later no pushed alert ends for want of a push. Zero is for ever.
+	ListeningSince time.Time
 }
 
 // Transition is one alert's step to its next state.
@@ -84,8 +87,8 @@ func Reconcile(previous []Alert, s Snapshot, now time.Time, o Options) []Transit
 
 // Expire tells how the alerts change with time alone: pushed ones that were not
 // pushed again end, and so do acknowledgements.
-func Expire(previous []Alert, now time.Time) []Transition {
-	return Reconcile(previous, Snapshot{}, now, Options{})
+func Expire(previous []Alert, now time.Time, o Options) []Transition {
+	return Reconcile(previous, Snapshot{}, now, o)
 }
 
 // draft is a transition that may yet turn out to change nothing.

@@ -247,7 +247,7 @@ func TestAPushMayBringTheEndForward(t *testing.T) {
 	if len(ts) != 1 || !ts[0].Alert.EndsAt.Equal(s.EndsAt) {
 		t.Fatalf("the nearer end is not taken over: %+v", ts)
 	}
-	if ts := Expire([]Alert{ts[0].Alert}, later.Add(2*time.Second)); len(ts) != 1 || ts[0].Alert.Status != Resolved {
+	if ts := Expire([]Alert{ts[0].Alert}, later.Add(2*time.Second), Options{}); len(ts) != 1 || ts[0].Alert.Status != Resolved {
 		t.Errorf("it does not end then: %+v", ts)
 	}
 }

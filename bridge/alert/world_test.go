@@ -91,7 +91,7 @@ func (w *world) observe(s Snapshot) {
 }
 
 func (w *world) tick() {
-	w.step(func(previous []Alert) []Transition { return Expire(previous, w.now) })
+	w.step(func(previous []Alert) []Transition { return Expire(previous, w.now, Options{}) })
 }
 
 func (w *world) wait(d time.Duration) { w.now = w.now.Add(d) }

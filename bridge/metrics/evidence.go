@@ -19,41 +19,8 @@ import (
 // says otherwise.
 const DefaultTimeout = 30 * time.Second
 
-// TargetWindow is how far Targets looks back.
-const TargetWindow = 5 * time.Minute
-
 // ErrSlow is wrapped by the error of an answer that a poll did not wait for.
 var ErrSlow = errors.New("it did not answer within")
-
-// Target is something that the server scrapes, or did within TargetWindow.
-type Target struct {
-	Labels map[string]string
-	// Answered says that one of the scrapes of the window succeeded, Failed that
-	// one did not.
-	Answered, Failed bool
-}
-
-// Targets returns what the server has scraped in the window before a moment.
-func (c *Client) Targets(ctx context.Context, at time.Time) ([]Target, error) {
-	best, err := c.polledVector(ctx, "max_over_time(up"+rangeOf(TargetWindow)+")", at)
-	if err != nil {
-		return nil, err
-	}
-	worst, err := c.polledVector(ctx, "min_over_time(up"+rangeOf(TargetWindow)+")", at)
-	if err != nil {
-		return nil, err
-	}
-	failed := map[model.Fingerprint]bool{}
-	for _, sample := range worst {
-		failed[sample.Metric.Fingerprint()] = sample.Value < 1
-	}
-	targets := make([]Target, len(best))
-	for i, sample := range best {
-		targets[i] = Target{stringMap(model.LabelSet(sample.Metric)), sample.Value == 1, failed[sample.Metric.Fingerprint()]}
-	}
-
-	return targets, nil
-}
 
 // Yields returns the labels of the series that an expression yields at a moment; a
 // number without labels is one series. An answer that may lack some is an error.

@@ -65,27 +65,3 @@ func TestStarted(t *testing.T) {
 		}
 	}
 }
-
-func TestTargets(t *testing.T) {
-	sample := func(instance string, v float64) *model.Sample {
-		return &model.Sample{Metric: of("up", instance), Value: model.SampleValue(v)}
-	}
-	c, f := ask(t, time.Minute, func(q question) (int, string) {
-		if q.Get("query") == "max_over_time(up[5m])" {
-			return value(model.Vector{sample("well", 1), sample("down", 0), sample("came back", 1)})
-		}
-
-		return value(model.Vector{sample("came back", 0), sample("down", 0), sample("well", 1)})
-	})
-	got, err := c.Targets(t.Context(), noon)
-	if err != nil || len(f.questions("")) != 2 {
-		t.Fatal(err)
-	}
-	of := func(instance string, answered, failed bool) Target {
-		return Target{map[string]string{"__name__": "up", "instance": instance}, answered, failed}
-	}
-	want := []Target{of("well", true, false), of("down", false, true), of("came back", true, true)}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-}

@@ -9,9 +9,10 @@ import (
 
 // Inputs is what a rule's expression needs to be judged.
 type Inputs struct {
-	// Expr yields a series wherever the expression can be judged, whether or not
-	// its condition holds. It has the labels that the expression's result has.
-	Expr string
+	// Condition is the expression itself. Expr yields a series wherever it can be
+	// judged, whether or not its condition holds, with the labels that the
+	// expression's result has. Both yield vectors.
+	Condition, Expr string
 	// Window is how far back the expression looks.
 	Window time.Duration
 	// Metrics names the metrics that it reads.
@@ -34,9 +35,19 @@ func InputsOf(expr string) (Inputs, error) {
 
 		return nil
 	})
-	in.Expr = judgeable(parsed).String()
+	in.Condition = vectorOf(parsed)
+	in.Expr = vectorOf(judgeable(parsed))
 
 	return in, nil
+}
+
+// vectorOf writes an expression so that it yields a vector.
+func vectorOf(expr parser.Expr) string {
+	if expr.Type() == parser.ValueTypeScalar {
+		return "vector(" + expr.String() + ")"
+	}
+
+	return expr.String()
 }
 
 // judgeable rewrites an expression in place, so that it filters nothing by value.

@@ -9,6 +9,7 @@ func TestInputsOf(t *testing.T) {
 	const m = time.Minute
 	for expr, want := range map[string]Inputs{
 		`x > 1`:                       {Expr: `x > bool 1`},
+		`1 > bool 0`:                  {Expr: `vector(1 > bool 0)`},
 		`x > bool 1`:                  {Expr: `x > bool 1`},
 		`x`:                           {Expr: `x`},
 		`vector(1)`:                   {Expr: `vector(1)`},
@@ -32,6 +33,9 @@ func TestInputsOf(t *testing.T) {
 	}
 	if _, err := InputsOf("x >"); err == nil {
 		t.Error("half an expression has inputs")
+	}
+	if got, err := InputsOf("a  >  b"); err != nil || got.Condition != "a > b" {
+		t.Errorf("the condition is %q (%v), want the expression", got.Condition, err)
 	}
 	if got, err := InputsOf("a > b"); err != nil || len(got.Metrics) != 2 || got.Metrics[0] != "a" || got.Metrics[1] != "b" {
 		t.Errorf("it reads %v (%v), want a and b", got.Metrics, err)
