@@ -73,6 +73,7 @@ func hostile() map[string]string {
 		"a pattern of label_replace": `label_replace(crowd, "a", "b", "c", "((a{100}){100})")`,
 		"labels that double":         nest(30, "label_replace(", "crowd", `, "a", "$1$1", "a", "(.*)")`),
 		"labels that join":           nest(20, "label_join(", "crowd", `, "a", "", "a", "a", "a", "a")`),
+		"a large label":              `count_values("` + strings.Repeat("x", 10_000) + `", crowd)`,
 		"a large string":             `label_replace(crowd, "a", "` + strings.Repeat("x", 1<<20) + `", "b", "(.*)")`,
 		"a join of everything":       `max_over_time((crowd * on(instance) group_left crowd)[1h:100ms])`,
 		"everything for long":        `sum(rate({__name__=~".+"}[1y:1s]))`,
@@ -318,7 +319,7 @@ func TestMemoryGuard_EndsTheMostExpensive(t *testing.T) {
 	}
 	defer watch("cheap", 1)()
 	defer watch("expensive", 10)()
-	heap.Store(151)
+	heap.Store(101)
 	if first := <-ended; first != "expensive" {
 		t.Errorf("the first that ends is the %s one", first)
 	}

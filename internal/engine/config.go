@@ -26,6 +26,8 @@ const SelfJob = "llmwatch"
 const (
 	MinInterval = time.Second
 	MaxInterval = 2 * time.Minute
+	// DefaultInterval is that of scrapes where nothing else is known.
+	DefaultInterval = 15 * time.Second
 )
 
 // maxExemplars bounds the exemplar buffer, which is allocated at once. The

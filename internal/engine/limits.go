@@ -13,7 +13,7 @@ import (
 // a machine or two, and that anyone may ask anything, below 300 MB.
 const (
 	DefaultQueryTimeout     = 30 * time.Second
-	DefaultQueryMaxSamples  = 5_000_000
+	DefaultQueryMaxSamples  = 4_000_000
 	DefaultQueryMaxSteps    = 100_000
 	DefaultQueryMemory      = 160 << 20
 	defaultQueryConcurrency = 8

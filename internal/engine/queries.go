@@ -212,6 +212,12 @@ func (q *query) Exec(ctx context.Context) *promql.Result {
 	if result.Err != nil && errors.Is(context.Cause(ctx), errOutOfMemory) {
 		result.Err = costError{errOutOfMemory}
 	}
+	if size := answerBytes(result.Value); result.Err == nil && size > float64(q.lane.memory) {
+		// Native histograms are known only now, and much longer when written.
+		return &promql.Result{Err: costError{boundErrorf(
+			"the answer would be about %s long, more than the query's share of limits.query_memory, %s; select fewer series, a shorter range or longer steps",
+			megabytes(size), megabytes(float64(q.lane.memory)))}}
+	}
 
 	return result
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
 )
@@ -18,6 +19,7 @@ const (
 	stepBytes       = 24 // Statistics of each step of a subquery.
 	jsonSampleBytes = 48
 	jsonSeriesBytes = 700
+	jsonBucketBytes = 80
 	labelBytes      = 256 // Of one label, unless a function makes it longer.
 	maxLabelBytes   = 64 << 10
 )
@@ -226,6 +228,39 @@ func (c *costs) subquery(e *parser.SubqueryExpr, g grid) (grid, size, error) {
 	s.peak += steps * stepBytes
 
 	return inner, s, err
+}
+
+// answerBytes is about how long a value is when it is written.
+func answerBytes(value parser.Value) float64 {
+	switch v := value.(type) {
+	case promql.Vector:
+		size := 0.0
+		for i := range v {
+			size += jsonSeriesBytes + histogramBytes(v[i].H)
+		}
+
+		return size
+	case promql.Matrix:
+		size := 0.0
+		for i := range v {
+			size += jsonSeriesBytes + jsonSampleBytes*float64(len(v[i].Floats))
+			for _, p := range v[i].Histograms {
+				size += jsonSampleBytes + histogramBytes(p.H)
+			}
+		}
+
+		return size
+	default:
+		return 0
+	}
+}
+
+func histogramBytes(h *histogram.FloatHistogram) float64 {
+	if h == nil {
+		return 0
+	}
+
+	return jsonBucketBytes * float64(2+len(h.PositiveBuckets)+len(h.NegativeBuckets))
 }
 
 // newGrid returns the grid of a query.

@@ -14,8 +14,6 @@ var errOutOfMemory = errors.New("the query needs more memory than limits.query_m
 const (
 	// guardEvery is how often the heap is looked at while queries run.
 	guardEvery = 10 * time.Millisecond
-	// garbageFactor is by how much the heap may exceed what is in use.
-	garbageFactor = 1.5
 	// heapMetric is what objects occupy, those that are garbage included.
 	heapMetric = "/memory/classes/heap/objects:bytes"
 )
@@ -38,7 +36,7 @@ type watched struct {
 }
 
 func newMemoryGuard(memory int64) *memoryGuard {
-	return &memoryGuard{limit: uint64(float64(memory) * garbageFactor), heap: heapObjects, running: map[*watched]struct{}{}}
+	return &memoryGuard{limit: uint64(memory), heap: heapObjects, running: map[*watched]struct{}{}}
 }
 
 func heapObjects() uint64 {

@@ -20,6 +20,7 @@ const (
 	maxExprDepth     = 100  // Levels of the parsed expression.
 	maxExprSelectors = 100  // Selectors of the parsed expression.
 	maxExprLiteral   = 4096 // Bytes of a string that is not a regular expression.
+	maxLabelName     = 256  // Bytes of the label that count_values makes.
 	maxMatchParams   = 64   // Selectors in one request for series or labels.
 )
 
@@ -112,6 +113,11 @@ func checkNode(node parser.Node, depth int, selectors *int) error {
 		return boundErrorf("the expression is more than %d levels deep (a chain of operators is as deep as it is long); record parts of it with a rule", maxExprDepth)
 	case *selectors > maxExprSelectors:
 		return boundErrorf("the expression has more than %d selectors; use a regular expression or a recording rule", maxExprSelectors)
+	}
+	if aggregation, ok := node.(*parser.AggregateExpr); ok {
+		if name, ok := aggregation.Param.(*parser.StringLiteral); ok && len(name.Val) > maxLabelName {
+			return boundErrorf("the label of count_values is %d bytes long, more than the %d that are permitted", len(name.Val), maxLabelName)
+		}
 	}
 	if call, ok := node.(*parser.Call); ok {
 		if err := checkCall(call); err != nil {

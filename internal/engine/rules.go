@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -179,7 +180,7 @@ func (c *Config) CheckExpr(expr string) error {
 	if err != nil {
 		return errors.New(oneLine(err))
 	}
-	q := newQueries(nil, countNothing{}, c)
+	q := newQueries(nil, countNothing{cmp.Or(c.CollectionInterval, DefaultInterval)}, c)
 	if _, err := q.estimate(context.Background(), nil, expr, newGrid(time.Now(), time.Now(), 0), q.rules, ruleTimeout); err != nil {
 		return errors.New(oneLine(err))
 	}

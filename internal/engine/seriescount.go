@@ -36,11 +36,11 @@ type seriesCounter interface {
 }
 
 // countNothing knows no database: each selector finds one series, with a sample
-// in each second at all times. It checks rules before they meet data.
-type countNothing struct{}
+// in each interval at all times. It checks rules before they meet data.
+type countNothing struct{ interval time.Duration }
 
-func (countNothing) count(context.Context, []*labels.Matcher, float64, float64) []selection {
-	return []selection{{start: math.Inf(-1), end: math.Inf(1), series: 1, density: 1e-3}}
+func (c countNothing) count(context.Context, []*labels.Matcher, float64, float64) []selection {
+	return []selection{{start: math.Inf(-1), end: math.Inf(1), series: 1, density: 1 / milliseconds(c.interval)}}
 }
 
 // databaseCounter counts in the index of a database.

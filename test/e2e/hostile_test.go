@@ -44,9 +44,15 @@ func TestHostileExpressions(t *testing.T) {
 	stop := make(chan struct{})
 	var others []time.Duration
 	var waiting sync.WaitGroup
+	grown := int64(0)
 	waiting.Go(func() { others = h.askCheaply(stop) })
 	for i := range n {
-		h.attack(h.expr(4), i)
+		expr := h.expr(4)
+		h.attack(expr, i)
+		if now := peakMemory(t, p); now > grown+20<<20 {
+			t.Logf("it grew to %d MB with %.300s", now>>20, expr)
+			grown = now
+		}
 		select {
 		case <-p.exited:
 			t.Fatalf("llmwatch ended:\n%.2000s", p.log)
