@@ -24,10 +24,16 @@ const (
 // maxNamed is how many rejected alerts an answer names.
 const maxNamed = 10
 
-// webhookPatience is how long an alert lasts of which Alertmanager has said that
-// it fires and nothing since. It repeats that each repeat_interval (4 h unless
-// configured), which must be shorter than it keeps its notification log: 5 days.
-const webhookPatience = 5 * 24 * time.Hour
+// DefaultAlertmanagerRepeat is Alertmanager's default repeat_interval.
+const DefaultAlertmanagerRepeat = 4 * time.Hour
+
+// webhookPatience is how long an alert lasts of which Alertmanager has said that it
+// fires and nothing since. It repeats that each repeat_interval, up to a
+// group_interval late, until the alert ends. Of one that is silenced it says
+// nothing any more, not even that it ended.
+func webhookPatience(repeat time.Duration) time.Duration {
+	return repeat + max(10*time.Minute, repeat/8)
+}
 
 // rejections says in one text which alerts of a batch were not taken.
 func rejections(rejected []intake.Rejection) string {
@@ -106,7 +112,7 @@ func (s *server) webhook(w http.ResponseWriter, r *http.Request) error {
 	seen, rejected, err := intake.Webhook(body, s.Now())
 	for i := range seen {
 		if seen[i].EndsAt.IsZero() {
-			seen[i].EndsAt = s.Now().Add(webhookPatience)
+			seen[i].EndsAt = s.Now().Add(webhookPatience(s.AlertmanagerRepeat))
 		}
 	}
 	if err := s.observe(r, alert.SourceWebhook, seen, rejected, err); err != nil {

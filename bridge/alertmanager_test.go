@@ -75,7 +75,7 @@ func TestWebhookAlertLastsUntilAlertmanagerSaysOtherwise(t *testing.T) {
 		for _, tc := range []struct {
 			after time.Duration
 			want  string
-		}{{4 * time.Hour, "triggered"}, {webhookPatience, "resolved"}} {
+		}{{4 * time.Hour, "triggered"}, {webhookPatience(DefaultAlertmanagerRepeat), "resolved"}} {
 			b.answers(b.posting(Base+"/webhooks/alertmanager", webhookBody("")), http.StatusOK, nil)
 			pass(tc.after + time.Second)
 			for range 25 { // The manager looks at nothing while time passes, as if it slept.

@@ -51,6 +51,9 @@ type Options struct {
 	Channels   func() []string
 	// Polled is the server whose rules are polled; nil where none is.
 	Polled Polled
+	// AlertmanagerRepeat is the repeat_interval of the Alertmanager that sends
+	// webhooks; 0 means DefaultAlertmanagerRepeat.
+	AlertmanagerRepeat time.Duration
 	// Rules are the alert rules.
 	Rules Rules
 	// Runbooks holds what to do about alerts, as NAME.md at its root.
@@ -101,6 +104,9 @@ type server struct {
 func New(opts Options) http.Handler {
 	if opts.Now == nil {
 		opts.Now = time.Now
+	}
+	if opts.AlertmanagerRepeat <= 0 {
+		opts.AlertmanagerRepeat = DefaultAlertmanagerRepeat
 	}
 	s := &server{Options: opts, cache: newCache(opts.Registerer, opts.Now), started: opts.Now()}
 

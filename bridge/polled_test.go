@@ -423,3 +423,34 @@ func TestAlertThatNobodyTellsOfAnyMoreIsNotCalledResolved(t *testing.T) {
 		}
 	})
 }
+
+// Alertmanager says nothing any more of an alert that it silences, not even that it
+// ended.
+func TestAlertThatAlertmanagerDoesNotRepeatIsTold(t *testing.T) {
+	pushedTo(t, &ruleServer{}, func(t *testing.T, b *bench, _ *Poller) {
+		say := func() { b.as("alertmanager", http.MethodPost, Base+"/webhooks/alertmanager", webhookBody("")) }
+		tick := func() {
+			if err := b.manager.Tick(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		say()
+		for range 5 { // It repeats, each time up to a group_interval late.
+			pass(4*time.Hour + 5*time.Minute)
+			tick()
+			b.expectStory("push by alertmanager: cpu triggered")
+			say()
+		}
+		last := time.Now()
+		pass(4*time.Hour + 30*time.Minute)
+		tick()
+		a := b.stored()[0]
+		want := alert.Ending{
+			Kind: alert.EndedStale,
+			Text: "no longer reported by Alertmanager, last heard of at " + last.UTC().Format(time.RFC3339) + "; whether it still holds is not known",
+		}
+		if a.Status != alert.Resolved || a.Ending != want {
+			t.Errorf("it is %s: %+v, want %+v", a.Status, a.Ending, want)
+		}
+	})
+}

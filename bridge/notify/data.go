@@ -50,7 +50,8 @@ type Data struct {
 	// Firing says that the alerts fire, and that it is not an acknowledgement:
 	// somebody is asked to act.
 	Firing bool
-	// Tag is the severity in capitals, or RESOLVED or TEST.
+	// Tag is the severity in capitals, or RESOLVED or TEST; NOT REPORTED, CLOSED or
+	// RULE CHANGED of an alert that ended otherwise, ENDED of several that did.
 	Tag string
 	// Title is what the message is about: "high_cpu_usage on host-1",
 	// "12 alerts firing".
@@ -119,6 +120,10 @@ type Alert struct {
 	Since     string
 	Condition string
 	Duration  string
+	// Pushed is who pushed the alert, empty where a rule gives it; Ended is how it
+	// ended where that is not that its condition does not hold any more.
+	Pushed string
+	Ended  string
 	// Runbook is the annotation runbook_url, RunbookURL the same where it is an
 	// address on the web that can be linked to.
 	Runbook    string
@@ -215,6 +220,12 @@ func newAlert(a *alert.Alert, common map[string]string, now time.Time) Alert {
 		FiredAt:     fired.UTC(),
 		ResolvedAt:  a.ResolvedAt.UTC(),
 	}
+	if a.Origin.Kind == alert.FromPush {
+		d.Pushed = Line(a.Origin.String(), maxPerson)
+	}
+	if _, other := endings[a.Ending.Kind]; other {
+		d.Ended = Line(a.Ending.Text, maxSummary)
+	}
 	d.Condition = d.Since
 	if !a.StartsAt.IsZero() {
 		d.Condition = clockTime(a.StartsAt, now)
@@ -265,6 +276,8 @@ func (a *Alert) facts() []Fact {
 		{Name: "Host", Text: a.Instance},
 		{Name: "Labels", Text: a.LabelText},
 		{Name: "Firing", Text: span},
+		{Name: "Ended", Text: a.Ended},
+		{Name: "Origin", Text: a.Pushed},
 		{Name: "Runbook", Text: a.Runbook, URL: a.RunbookURL},
 	}
 	if a.GraphURL != "" {
@@ -305,15 +318,15 @@ func (d *Data) describe(n alert.Notification) {
 			d.Headline += " by " + d.By
 		}
 	case alert.KindResolved:
-		d.Tag, d.Headline, d.Color = "RESOLVED", "resolved after "+a.Duration, colorResolved
-		if n.Progress.Untold && len(n.Alerts) > 0 {
+		d.describeEnd(n.Alerts)
+		if n.Progress.Untold && len(n.Alerts) > 0 && d.Tag == "RESOLVED" {
 			d.Headline = "fired at " + a.Since + ", resolved at " + clockTime(n.Alerts[0].ResolvedAt, n.OwedAt)
 		}
 	case alert.KindDigest:
 		d.Command = "llmwatch alerts list"
 		d.Title, d.Headline = count(int64(d.Total), "alert")+" firing", bySeverity(n.Alerts, d.Total)
 		if !d.Firing {
-			d.Tag, d.Title, d.Color = "RESOLVED", count(int64(d.Total), "alert")+" resolved", colorResolved
+			d.describeEnd(n.Alerts)
 		}
 	case alert.KindChannelDown:
 		d.Tag, d.Title, d.Headline, d.Color = "CHANNEL DOWN", "channel "+Line(n.About, maxName), "cannot deliver since "+clockTime(n.Since, n.OwedAt), colorCritical

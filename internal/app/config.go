@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"llmwatch/bridge"
 	"llmwatch/bridge/metrics"
 	"llmwatch/bridge/notify"
 	"llmwatch/bridge/notify/heartbeat"
@@ -98,16 +99,17 @@ type Metrics struct {
 
 // Alerts says when alert rules are evaluated, and how often people are told.
 type Alerts struct {
-	CheckInterval    time.Duration `yaml:"check_interval" env:"ALERT_CHECK_INTERVAL" flag:"check-interval" min:"1s" max:"2m" help:"Time between two evaluations of the alert rules."`
-	DefaultCooldown  time.Duration `yaml:"default_cooldown" env:"ALERT_COOLDOWN_PERIOD" flag:"cooldown" help:"Shortest time between two notifications of one alert, unless its rule says otherwise."`
-	DBPath           string        `yaml:"db_path" help:"SQLite file of alerts; llmwatch.db in server.data_dir unless given."`
-	RateLimiting     bool          `yaml:"rate_limiting" reload:"true" help:"Whether max_alerts_per_hour holds."`
-	MaxAlertsPerHour int           `yaml:"max_alerts_per_hour" flag:"max-alerts-per-hour" reload:"true" min:"0" help:"Notifications in any hour; the rest comes in a digest, 3 minutes later at most. Never holds critical alerts. 0 for no bound."`
-	EscalateAfter    time.Duration `yaml:"escalate_after" flag:"escalate-after" reload:"true" help:"How long an alert may stay unacknowledged until others are told too; 0 for ever."`
-	EscalateTo       []string      `yaml:"escalate_to" flag:"escalate-to" reload:"true" help:"Channels that are told then; those of notifications.channels need not be told before."`
-	HeartbeatURL     notify.Secret `yaml:"heartbeat_url" flag:"heartbeat-url" secret:"true" help:"Address that is called (GET) every check_interval while all is well: a dead man's switch."`
-	MissingRuleAfter time.Duration `yaml:"missing_rule_after" commands:"bridge" help:"How long the metrics server may leave a rule out of its answers until the alerts of the rule end; 0 for ever."`
-	SendResolved     bool          `yaml:"send_resolved" reload:"true" help:"Whether those who were told of an alert are told of its end."`
+	CheckInterval      time.Duration `yaml:"check_interval" env:"ALERT_CHECK_INTERVAL" flag:"check-interval" min:"1s" max:"2m" help:"Time between two evaluations of the alert rules."`
+	DefaultCooldown    time.Duration `yaml:"default_cooldown" env:"ALERT_COOLDOWN_PERIOD" flag:"cooldown" help:"Shortest time between two notifications of one alert, unless its rule says otherwise."`
+	DBPath             string        `yaml:"db_path" help:"SQLite file of alerts; llmwatch.db in server.data_dir unless given."`
+	RateLimiting       bool          `yaml:"rate_limiting" reload:"true" help:"Whether max_alerts_per_hour holds."`
+	MaxAlertsPerHour   int           `yaml:"max_alerts_per_hour" flag:"max-alerts-per-hour" reload:"true" min:"0" help:"Notifications in any hour; the rest comes in a digest, 3 minutes later at most. Never holds critical alerts. 0 for no bound."`
+	EscalateAfter      time.Duration `yaml:"escalate_after" flag:"escalate-after" reload:"true" help:"How long an alert may stay unacknowledged until others are told too; 0 for ever."`
+	EscalateTo         []string      `yaml:"escalate_to" flag:"escalate-to" reload:"true" help:"Channels that are told then; those of notifications.channels need not be told before."`
+	HeartbeatURL       notify.Secret `yaml:"heartbeat_url" flag:"heartbeat-url" secret:"true" help:"Address that is called (GET) every check_interval while all is well: a dead man's switch."`
+	MissingRuleAfter   time.Duration `yaml:"missing_rule_after" commands:"bridge" help:"How long the metrics server may leave a rule out of its answers until the alerts of the rule end; 0 for ever."`
+	AlertmanagerRepeat time.Duration `yaml:"alertmanager_repeat_interval" min:"1m" help:"The repeat_interval of the Alertmanager that sends webhooks: an alert that it has not repeated for that time and an eighth more, 10 minutes at least, is told as not reported any more."`
+	SendResolved       bool          `yaml:"send_resolved" reload:"true" help:"Whether those who were told of an alert are told of its end."`
 }
 
 // Validate checks the heartbeat's address.
@@ -150,7 +152,7 @@ func DefaultConfig(command string) Config {
 		Logging: defaultLogging(),
 		Alerts: Alerts{
 			CheckInterval: time.Minute, DefaultCooldown: 30 * time.Minute, RateLimiting: true, SendResolved: true,
-			MissingRuleAfter: 24 * time.Hour,
+			MissingRuleAfter: 24 * time.Hour, AlertmanagerRepeat: bridge.DefaultAlertmanagerRepeat,
 		},
 		Prometheus:    Prometheus{Timeout: metrics.DefaultTimeout},
 		Notifications: defaultNotifications(),

@@ -161,6 +161,8 @@ func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
 			Registerer: out.registry,
 			Logger:     logger,
 			Stopping:   a.port.closing,
+			// Until when an alert of a webhook lasts.
+			AlertmanagerRepeat: cfg.Alerts.AlertmanagerRepeat,
 		})
 
 		return nil
@@ -272,6 +274,8 @@ func NewBridge(cfg Config, logger *slog.Logger) (*App, error) {
 			Registerer: registry,
 			Logger:     logger,
 			Stopping:   a.port.closing,
+			// Until when an alert of a webhook lasts.
+			AlertmanagerRepeat: cfg.Alerts.AlertmanagerRepeat,
 		})
 
 		return nil
