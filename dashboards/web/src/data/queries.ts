@@ -127,6 +127,16 @@ export function useAcknowledge() {
   });
 }
 
+/** Ends an alert by hand. */
+export function useClose() {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: ({ id, by }: { id: string; by: string }) =>
+      send("post", "/alerts/{id}/close", { parts: { id }, body: { closed_by: by } }),
+    onSettled: () => alertsChanged(client),
+  });
+}
+
 export function alertsChanged(client: QueryClient) {
   return Promise.all([
     client.invalidateQueries({ queryKey: ["alerts"] }),

@@ -1,3 +1,7 @@
+import type { Schemas } from "./api";
+
+type Origin = Schemas["Alert"]["origin"];
+
 /** What the events of an alert's timeline mean. */
 const meanings: Record<string, string> = {
   pending_since: "The condition began to hold",
@@ -16,6 +20,11 @@ const meanings: Record<string, string> = {
   acknowledgement_expired: "The acknowledgement ended",
   escalated: "Escalated",
   resolved: "Resolved",
+  stale: "Nobody tells of it any more",
+  closed: "Closed",
+  end_said: "A sender said that it ended",
+  taken_over: "Given by a rule",
+  rule_changed: "Its rule was changed",
   unjudged: "It cannot be told whether it still fires",
   judged: "It was seen to fire again",
 };
@@ -28,4 +37,16 @@ export function toneOf(kind: string): "ok" | "high" | "critical" | "plain" {
   if (kind === "fired" || kind === "flapped") return "critical";
   if (kind === "resolved" || kind === "delivered" || kind === "acknowledged") return "ok";
   return bad.has(kind) ? "high" : "plain";
+}
+
+/** Who tells of an alert, in words. */
+export function originWords({ kind, source, principal }: Origin): string {
+  if (kind === "rule") return source && source !== "embedded" ? `a rule of ${source}` : "a rule";
+  return `pushed${principal ? ` by ${principal}` : ""}${source ? ` (${source})` : ""}`;
+}
+
+/** What leads to the runbook. Whoever pushed an alert chose the address, so that its host is shown. */
+export function runbookWords(origin: Origin, url: string | undefined): string {
+  if (origin.kind === "rule" || !url || !URL.canParse(url)) return "Runbook";
+  return `Runbook at ${new URL(url).host}`;
 }

@@ -1,6 +1,7 @@
 import { Link } from "wouter";
 import { AcknowledgeButton } from "../components/Acknowledge";
 import { Ago, Moment } from "../components/Ago";
+import { CloseButton } from "../components/CloseAlert";
 import { Panel } from "../components/Panel";
 import { Ready } from "../components/Ready";
 import { RunbookLink } from "../components/RunbookLink";
@@ -11,7 +12,7 @@ import { duration, show, words } from "../data/format";
 import { useAlert } from "../data/queries";
 import { runbookUrl } from "../data/runbooks";
 import { readable } from "../data/text";
-import { meaning, toneOf } from "../data/timeline";
+import { meaning, originWords, runbookWords, toneOf } from "../data/timeline";
 import { Around } from "./Around";
 
 type Alert = Schemas["Alert"];
@@ -32,8 +33,9 @@ export default function AlertPage({ id }: { id: string }) {
         alert && (
           <>
             <RunbookLink className="button" url={alert.metadata.annotations[runbookUrl]}>
-              Runbook
+              {readable(runbookWords(alert.origin, alert.metadata.annotations[runbookUrl]))}
             </RunbookLink>
+            {alert.status !== "resolved" && <CloseButton alert={alert} />}
             {alert.status !== "resolved" && alert.status !== "acknowledged" && (
               <AcknowledgeButton alert={alert} primary />
             )}
@@ -101,12 +103,19 @@ function Facts({ alert }: { alert: Alert }) {
         </div>
         {alert.resolved_at && (
           <div>
-            <dt>Resolved</dt>
-            <dd className="text">
+            <dt>{alert.ending && alert.ending.kind !== "resolved" ? "Ended" : "Resolved"}</dt>
+            <dd className="text break">
               <Moment at={alert.resolved_at} />
+              {alert.ending && alert.ending.kind !== "resolved" && (
+                <small>{readable(alert.ending.text)}</small>
+              )}
             </dd>
           </div>
         )}
+        <div>
+          <dt>From</dt>
+          <dd className="text break">{readable(originWords(alert.origin))}</dd>
+        </div>
       </dl>
       {held?.comment && <blockquote className="break">{readable(held.comment)}</blockquote>}
     </section>
