@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"context"
 	"maps"
 	"net/http"
 
@@ -13,10 +14,11 @@ import (
 // changeRule has a rule changed, and its alerts follow: they end with those words
 // where the rule is gone. change returns the rule as it is then, nil where there is
 // none any more.
-func (s *server) changeRule(r *http.Request, name string, change func() (after *ruleset.Rule, err error)) error {
+func (s *server) changeRule(r *http.Request, name string, change func(ctx context.Context) (after *ruleset.Rule, err error)) error {
+	ctx := r.Context()
 	both := func() error {
-		before, beforeErr := s.Rules.Get(r.Context(), name)
-		after, err := change()
+		before, beforeErr := s.Rules.Get(ctx, name)
+		after, err := change(ctx)
 		if err != nil {
 			return err
 		}
@@ -29,7 +31,7 @@ func (s *server) changeRule(r *http.Request, name string, change func() (after *
 		}
 		c.Rule, c.By = name, signed(r, "")
 
-		return s.Alerts.ChangeRule(r.Context(), c)
+		return s.Alerts.ChangeRule(ctx, c)
 	}
 	if s.Polled == nil {
 		return both()

@@ -57,8 +57,8 @@ func (s *server) putRule(w http.ResponseWriter, r *http.Request) error {
 	}
 	var rule ruleset.Rule
 	var created bool
-	err = s.changeRule(r, name, func() (after *ruleset.Rule, err error) {
-		rule, created, err = s.Rules.Put(r.Context(), change)
+	err = s.changeRule(r, name, func(ctx context.Context) (after *ruleset.Rule, err error) {
+		rule, created, err = s.Rules.Put(ctx, change)
 
 		return &rule, err
 	})
@@ -79,11 +79,11 @@ func (s *server) deleteRule(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	var was ruleset.Rule
-	err := s.changeRule(r, name, func() (after *ruleset.Rule, err error) {
-		if was, err = s.Rules.Delete(r.Context(), name); err != nil || !was.Default {
+	err := s.changeRule(r, name, func(ctx context.Context) (after *ruleset.Rule, err error) {
+		if was, err = s.Rules.Delete(ctx, name); err != nil || !was.Default {
 			return nil, err
 		}
-		reset, err := s.Rules.Get(r.Context(), name)
+		reset, err := s.Rules.Get(ctx, name)
 
 		return &reset, err
 	})

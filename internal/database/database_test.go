@@ -117,7 +117,11 @@ func TestOpenWaitsForAWriterOfANewFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer writer.Close()
+	t.Cleanup(func() {
+		if err := writer.Close(); err != nil {
+			t.Error(err)
+		}
+	})
 	tx, err := writer.BeginTx(t.Context(), nil)
 	if err != nil {
 		t.Fatal(err)
