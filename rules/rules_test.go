@@ -158,6 +158,7 @@ var exporterNames = []string{
 	// Prometheus, and llmwatch about itself.
 	"up",
 	"llmwatch_data_disk_available_bytes", "llmwatch_data_disk_size_bytes", "llmwatch_log_store_failing", "llmwatch_rule_evaluation_failing",
+	"llmwatch_scrape_samples_lost_total", "llmwatch_ingest_refused_total",
 	"llmwatch_notification_attempts_total",
 }
 

@@ -92,7 +92,7 @@ func (o *outcome) answer(w http.ResponseWriter, refused *refusal) {
 		if o.Accepted+o.Rejected == 0 {
 			body.outcome = nil // Nothing to tell of lines.
 		}
-		if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
+		if (status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests) && h.Get("Retry-After") == "" {
 			h.Set("Retry-After", "1")
 		}
 	}

@@ -45,12 +45,24 @@ type Sink interface {
 	Reject(line int, why string)
 }
 
+// Quota bounds how many bytes of lines a sender may push. The context is that of
+// the request.
+type Quota interface {
+	// Check tells why the sender may push nothing now, and after how long it may;
+	// the code is empty where it may.
+	Check(ctx context.Context) (code, message string, retryAfter time.Duration)
+	// Spend counts what was pushed, decompressed.
+	Spend(ctx context.Context, bytes int64)
+}
+
 // Options configures an Intake.
 type Options struct {
 	// Store, Format and Registerer are needed.
 	Store      Store
 	Format     Format
 	Registerer prometheus.Registerer
+	// Quota bounds what one sender may push; nil bounds nothing.
+	Quota Quota
 	// Logger is told about refused requests and lines, at debug level: the client
 	// is told as well, and the counter shows how many there are.
 	Logger *slog.Logger

@@ -45,6 +45,9 @@ func (in *Intake) receive(w http.ResponseWriter, r *http.Request, o *outcome) er
 	if err != nil {
 		return err
 	}
+	if err := in.admit(w, r); err != nil {
+		return err
+	}
 	encoding, header, ok := decompress.EncodingOf(r.Header)
 	if !ok {
 		return &refusal{
@@ -62,7 +65,7 @@ func (in *Intake) receive(w http.ResponseWriter, r *http.Request, o *outcome) er
 	}
 	defer in.all.free(sent)
 
-	return in.opened(sent, encoding, func(body io.Reader) error {
+	return in.opened(ctx, sent, encoding, func(body io.Reader) error {
 		return in.keep(ctx, &boundedRatio{source: body, sent: sent}, encoding, o)
 	})
 }
@@ -81,22 +84,54 @@ func (in *Intake) receiveOnce(ctx context.Context, client string, number uint64,
 	}
 	defer leave()
 
-	return in.opened(gathered, encoding, func(body io.Reader) error {
+	return in.opened(ctx, gathered, encoding, func(body io.Reader) error {
 		return in.keepOnce(ctx, client, number, body, encoding, o)
 	})
 }
 
 // opened decompresses a body for as long as it is worked on.
-func (in *Intake) opened(sent io.Reader, encoding string, work func(io.Reader) error) error {
+func (in *Intake) opened(ctx context.Context, sent io.Reader, encoding string, work func(io.Reader) error) error {
 	reader := in.readers.Get().(*decompress.Reader)
 	defer in.readers.Put(reader)
 	defer reader.Reset()
-	body, err := reader.Open(sent, encoding)
+	source, err := reader.Open(sent, encoding)
 	if err != nil {
 		return bodyError(err, encoding)
 	}
+	body := &counted{Reader: source}
+	if in.options.Quota != nil {
+		defer func() { in.options.Quota.Spend(ctx, body.bytes) }()
+	}
 
 	return work(body)
+}
+
+// admit refuses senders that have used up their quota.
+func (in *Intake) admit(w http.ResponseWriter, r *http.Request) error {
+	if in.options.Quota == nil {
+		return nil
+	}
+	code, message, retryAfter := in.options.Quota.Check(r.Context())
+	if code == "" {
+		return nil
+	}
+	w.Header().Set("Retry-After", strconv.Itoa(int(retryAfter.Seconds())))
+
+	return &refusal{http.StatusTooManyRequests, code, message}
+}
+
+// counted counts what is read of a body.
+type counted struct {
+	io.Reader
+	bytes int64
+}
+
+// Read implements io.Reader.
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.bytes += int64(n)
+
+	return n, err
 }
 
 // numbered reads the headers that number a batch.

@@ -8,11 +8,13 @@
 package push
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"sync"
 	"time"
 
@@ -29,6 +31,16 @@ const (
 	DefaultMaxItems   = 100_000
 )
 
+// Quota bounds how many events a sender may push. The context is that of the
+// request.
+type Quota interface {
+	// Check tells why the sender may push nothing now, and after how long it may;
+	// the code is empty where it may.
+	Check(ctx context.Context) (code, message string, retryAfter time.Duration)
+	// Spend counts what was pushed.
+	Spend(ctx context.Context, events int64)
+}
+
 // Options configures a Receiver.
 type Options struct {
 	// API and App record the events. Both are needed.
@@ -36,6 +48,8 @@ type Options struct {
 	App *exporter.App
 	// Registerer receives the counter llmwatch_push_events_total. It is needed.
 	Registerer prometheus.Registerer
+	// Quota bounds what one sender may push; nil bounds nothing.
+	Quota Quota
 	// Logger is told about refused requests and events, at debug level: the
 	// client is told as well, and the counter shows how many there are. Nothing
 	// is logged if it is nil.
@@ -132,7 +146,13 @@ type intake struct {
 // ServeHTTP implements http.Handler.
 func (in *intake) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	var b batch
-	err := in.receive(w, req, &b)
+	err := in.admit(w, req)
+	if err == nil {
+		err = in.receive(w, req, &b)
+	}
+	if in.options.Quota != nil {
+		in.options.Quota.Spend(req.Context(), int64(b.Accepted+b.Rejected))
+	}
 	in.accepted.Add(float64(b.Accepted))
 	in.rejected.Add(float64(b.Rejected))
 	refused := b.outcome(err)
@@ -142,6 +162,20 @@ func (in *intake) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 			slog.Int("accepted", b.Accepted), slog.Int("rejected", b.Rejected), slog.String("reason", b.reason(refused)))
 	}
 	b.answer(w, refused)
+}
+
+// admit refuses senders that have used up their quota.
+func (in *intake) admit(w http.ResponseWriter, req *http.Request) error {
+	if in.options.Quota == nil {
+		return nil
+	}
+	code, message, retryAfter := in.options.Quota.Check(req.Context())
+	if code == "" {
+		return nil
+	}
+	w.Header().Set("Retry-After", strconv.Itoa(int(retryAfter.Seconds())))
+
+	return &refusal{http.StatusTooManyRequests, code, message}
 }
 
 // receive records the events of a request one by one as they arrive. Its error

@@ -16,6 +16,7 @@ import (
 
 	"llmwatch/bridge"
 	"llmwatch/internal/auth"
+	"llmwatch/internal/quota"
 )
 
 // access lets callers into the bridge by what internal/auth knows of them.
@@ -65,6 +66,8 @@ func (a *access) Admit(w http.ResponseWriter, r *http.Request, route string, nee
 		}
 		visit.Caller = a.caller(p)
 	}
+	visit.Request = r.WithContext(quota.WithPrincipal(r.Context(), principal(p, r)))
+	r = visit.Request
 	if !bridge.Endless(route) {
 		visit.Done = func(status int) { a.note(w, r, p, route, need, status) }
 

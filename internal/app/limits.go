@@ -12,11 +12,13 @@ import (
 	"llmwatch/bridge"
 	"llmwatch/internal/engine"
 	"llmwatch/internal/gate"
+	"llmwatch/internal/quota"
 )
 
 // Limits bound what clients can cost.
 type Limits struct {
 	gate.Config
+	quota.Limits
 	QueryTimeout    time.Duration `yaml:"query_timeout" commands:"serve" min:"1s" help:"How long the embedded engine works on one query, until it is answered 503. One that would take longer by far is answered 413 at once."`
 	QueryMaxSamples int           `yaml:"query_max_samples" commands:"serve" min:"1" help:"How many samples one query may hold in memory; more are answered 413."`
 	QueryMaxSteps   int           `yaml:"query_max_steps" commands:"serve" min:"1" help:"How many steps a subquery may have; more are answered 413."`
@@ -25,7 +27,7 @@ type Limits struct {
 
 func defaultLimits() Limits {
 	return Limits{
-		Config: gate.DefaultConfig(), QueryTimeout: engine.DefaultQueryTimeout, QueryMaxSamples: engine.DefaultQueryMaxSamples,
+		Config: gate.DefaultConfig(), Limits: quota.DefaultLimits(), QueryTimeout: engine.DefaultQueryTimeout, QueryMaxSamples: engine.DefaultQueryMaxSamples,
 		QueryMaxSteps: engine.DefaultQueryMaxSteps, QueryMemory: engine.DefaultQueryMemory,
 	}
 }

@@ -50,7 +50,7 @@ type logs struct {
 
 // startLogs opens the log store. From then on what the program itself logs is kept
 // in it as well.
-func (a *App) startLogs(cfg *Config, own *ownLog, registry prometheus.Registerer) (*logs, error) {
+func (a *App) startLogs(cfg *Config, own *ownLog, registry prometheus.Registerer, in *ingest) (*logs, error) {
 	store, err := logstore.Open(logstore.Config{
 		Dir:           cfg.logsDir(),
 		Cipher:        a.logCipher(),
@@ -66,18 +66,21 @@ func (a *App) startLogs(cfg *Config, own *ownLog, registry prometheus.Registerer
 	}
 	a.onStop("log store", store.Close)
 	l := &logs{store: store, started: time.Now()}
-	in, err := logintake.New(logintake.Options{Store: store, Format: jsonlines.New(logship.NewRedactor()), Registerer: registry, Logger: a.logger})
+	l.intake, err = logintake.New(logintake.Options{
+		Store: store, Format: jsonlines.New(logship.NewRedactor()), Quota: in.logs, Registerer: registry, Logger: a.logger,
+	})
 	if err != nil {
 		return nil, err
 	}
-	l.intake = in
 	a.onStop("own log", own.start(store, registry))
 
 	return l, a.followFiles(cfg, store)
 }
 
 // receivers are the handlers of what is sent here, by path below Base.
-func (l *logs) receivers() map[string]http.Handler { return map[string]http.Handler{"/logs": l.intake} }
+func (l *logs) receivers() map[string]http.Handler {
+	return map[string]http.Handler{"/logs": known(l.intake)}
+}
 
 // check is what /health looks at.
 func (l *logs) check() bridge.Check {

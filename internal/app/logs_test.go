@@ -98,7 +98,8 @@ func TestConfiguredFilesAreFollowedAndRememberedOverRestarts(t *testing.T) {
 	write("before the first start\n")
 	for round, lines := range []string{"one\n{\"message\":\"two\",\"password\":\"hunter2\"}\n", "three\n"} {
 		a := &App{logger: slog.New(slog.DiscardHandler)}
-		l, err := a.startLogs(cfg, newOwnLog(slog.DiscardHandler), prometheus.NewRegistry())
+		registry := prometheus.NewRegistry()
+		l, err := a.startLogs(cfg, newOwnLog(slog.DiscardHandler), registry, newIngest(cfg.Limits.Limits, a.logger, registry))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -44,12 +44,12 @@ func TestDocumentedMetrics(t *testing.T) {
 	})
 	cfg.Server.DataDir = t.TempDir()
 	a := &App{logger: slog.New(slog.DiscardHandler)}
-	if _, err := a.startLogs(cfg, newOwnLog(slog.DiscardHandler), out.registry); err != nil {
+	if _, err := a.startLogs(cfg, newOwnLog(slog.DiscardHandler), out.registry, out.ingest); err != nil {
 		t.Fatal(err)
 	}
 	newDeliveries(out.registry)
 	newBeats(out.registry)
-	out.registry.MustRegister(&alertCollector{}, &ruleCollector{}, &diskCollector{}, newReloader(cfg, silent), cfg.newGate())
+	out.registry.MustRegister(&alertCollector{}, &ruleCollector{}, &diskCollector{}, &lossCollector{func() map[string]int { return nil }}, newReloader(cfg, silent), cfg.newGate())
 	newAccess(false, silent, out.registry)
 
 	want := metricsTable(t, out.registry)

@@ -12,13 +12,14 @@ import (
 
 // addEngine mounts what of the embedded engine's API is in the table of routes. The rest
 // does not exist, whatever a later release of it brings.
-func addEngine(api http.Handler, mounts map[string]http.Handler) map[string]http.Handler {
+func addEngine(api, otlp http.Handler, mounts map[string]http.Handler) map[string]http.Handler {
 	const root = engine.Prefix + "/"
 	for _, route := range bridge.Routes {
 		if strings.HasPrefix(route.Path, root) {
 			mounts[route.Path] = api
 		}
 	}
+	mounts[engine.OTLPPath] = otlp
 	mounts[root] = http.HandlerFunc(bridge.NotFound)
 
 	return mounts

@@ -74,6 +74,7 @@ func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
 			return err
 		}
 		engineCfg.Self, engineCfg.Limited = out.handler, limited(a.gate)
+		engineCfg.Series, engineCfg.Refusals, engineCfg.Refuse = out.ingest.series, out.ingest.refusals, refusePush
 		if err := engine.PrepareDir(engineCfg.Dir); err != nil {
 			return &ConfigError{err}
 		}
@@ -83,7 +84,7 @@ func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
 		if err != nil {
 			return err
 		}
-		logs, err := a.startLogs(&cfg, own, out.registry)
+		logs, err := a.startLogs(&cfg, own, out.registry, out.ingest)
 		if err != nil {
 			return err
 		}
@@ -111,7 +112,7 @@ func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
 		a.onStop("engine", eng.Stop)
 		loaded.engine.Store(eng)
 		a.reloader.rules = eng.Reload
-		out.registry.MustRegister(a.reloader, a.gate)
+		out.registry.MustRegister(a.reloader, a.gate, &lossCollector{eng.Lost})
 		client, err := metrics.New(metrics.Config{
 			URL:       "http://engine" + engine.Prefix,
 			Transport: eng.RoundTripper(),
@@ -126,7 +127,7 @@ func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
 		}
 		alerts := a.startAlerting(&cfg, store, routing, client, logs, out.registry)
 		poller.Store(alerts.poller)
-		a.startHeartbeat(&cfg, out.registry, telling(store, alerts.manager.Channels, alerts.poller.LastSuccess, cfg.Alerts.CheckInterval), func(context.Context) error { return eng.Status().AppendError })
+		a.startHeartbeat(&cfg, out.registry, telling(store, alerts.manager.Channels, alerts.poller.LastSuccess, cfg.Alerts.CheckInterval), func(context.Context) error { return notStored(eng.Status()) })
 		receivers := out.receivers()
 		maps.Copy(receivers, logs.receivers())
 		a.port.open(bridge.Options{
@@ -139,8 +140,7 @@ func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
 			Runbooks:   runbooks.Files,
 			Version:    cfg.Version.Version,
 			Interval:   cfg.Metrics.CollectionInterval,
-			Checks: append(access.checks(),
-				bridge.Check{Name: "storage", Fatal: true, Run: func() error { return eng.Status().AppendError }},
+			Checks: append(append(access.checks(), storageChecks(eng.Status)...),
 				bridge.Check{Name: "alert_polling", Run: alerts.poller.Failure},
 				bridge.Check{Name: "configuration", Run: func() error { return cmp.Or(a.reloader.failure(), eng.Status().ReloadError) }},
 				logs.check(),
@@ -152,7 +152,7 @@ func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
 			Configuration: a.reloader.configuration,
 			Receivers:     receivers,
 			Logs:          logs,
-			Mounts: access.addPage(logger, addEngine(a.gate.Bodies(eng.Handler()), map[string]http.Handler{
+			Mounts: access.addPage(logger, addEngine(a.gate.Bodies(eng.Handler()), known(a.gate.BodiesInTurn(eng.OTLP(), out.ingest.inTurn)), map[string]http.Handler{
 				"/metrics": out.handler,
 				ReloadPath: a.reloader,
 			})),
@@ -232,7 +232,7 @@ func NewBridge(cfg Config, logger *slog.Logger) (*App, error) {
 		if err != nil {
 			return err
 		}
-		logs, err := a.startLogs(&cfg, own, registry)
+		logs, err := a.startLogs(&cfg, own, registry, newIngest(cfg.Limits.Limits, logger, registry))
 		if err != nil {
 			return err
 		}
@@ -315,6 +315,7 @@ type published struct {
 	registry *prometheus.Registry
 	handler  http.Handler
 	receiver *push.Receiver
+	ingest   *ingest
 }
 
 func publish(cfg *Config, logger *slog.Logger) (*published, error) {
@@ -330,7 +331,8 @@ func publish(cfg *Config, logger *slog.Logger) (*published, error) {
 	if err != nil {
 		return nil, err
 	}
-	receiver, err := push.New(push.Options{API: api, App: app, Logger: logger, Registerer: registry})
+	in := newIngest(cfg.Limits.Limits, logger, registry)
+	receiver, err := push.New(push.Options{API: api, App: app, Quota: in.events, Logger: logger, Registerer: registry})
 	if err != nil {
 		return nil, err
 	}
@@ -339,6 +341,7 @@ func publish(cfg *Config, logger *slog.Logger) (*published, error) {
 		registry: registry,
 		handler:  scraped(cfg, registry, logger),
 		receiver: receiver,
+		ingest:   in,
 	}, nil
 }
 
@@ -369,7 +372,7 @@ func newRegistry(cfg *Config) *prometheus.Registry {
 
 // receivers are the push receivers by path below the base of the REST API.
 func (p *published) receivers() map[string]http.Handler {
-	return map[string]http.Handler{"/metrics/api": p.receiver.API(), "/metrics/app": p.receiver.App()}
+	return map[string]http.Handler{"/metrics/api": known(p.receiver.API()), "/metrics/app": known(p.receiver.App())}
 }
 
 func program(cfg *Config, since time.Time, installation string) bridge.Component {
@@ -396,7 +399,7 @@ func engineComponent(s engine.Status) bridge.Component {
 			"last_reload": metrics.Time{Time: s.LastReload},
 		},
 	}
-	if err := errors.Join(s.AppendError, s.ReloadError); err != nil {
+	if err := errors.Join(notStored(s), partlyStored(s), s.ReloadError); err != nil {
 		c.LastError = err.Error()
 	}
 

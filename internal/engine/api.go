@@ -34,7 +34,7 @@ var noOrigin = regexp.MustCompile(`^\b$`)
 func (e *Engine) newHandler(prefix string, db admin) http.Handler {
 	api := apiv1.NewAPI(
 		e.query, e.storage,
-		e.storage, e.appends,
+		nil, nil, // Nothing is written through it: OTLP has a handler of its own.
 		db,
 		func(context.Context) apiv1.ScrapePoolsRetriever { return e.scrape },
 		func(context.Context) apiv1.TargetRetriever { return e.scrape },
@@ -62,7 +62,7 @@ func (e *Engine) newHandler(prefix string, db admin) http.Handler {
 		e.registry, e.registry,
 		nil,
 		false, remoteapi.MessageTypes{},
-		true, false, false, // OTLP: cumulative metrics are taken, deltas are refused.
+		false, false, false,
 		true,
 		lookback,
 		false, false,
@@ -80,7 +80,13 @@ func (e *Engine) newHandler(prefix string, db admin) http.Handler {
 	}))
 	router.Get(prefix+"/metrics", promhttp.HandlerFor(e.registry, promhttp.HandlerOpts{}).ServeHTTP)
 
-	return router
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == OTLPPath && r.Method == http.MethodPost {
+			e.OTLP().ServeHTTP(w, r)
+			return
+		}
+		router.ServeHTTP(w, r)
+	})
 }
 
 func (e *Engine) runtimeInfo() (apiv1.RuntimeInfo, error) {

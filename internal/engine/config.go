@@ -14,6 +14,8 @@ import (
 	"github.com/alecthomas/units"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/config"
+
+	"llmwatch/internal/quota"
 )
 
 // SelfJob is the name of the scrape job that is added for this process unless
@@ -75,6 +77,12 @@ type Config struct {
 	QueryMemory      int64
 	QueryConcurrency int
 	Limited          func(Limit)
+	// Series bounds the series that are pushed, Refusals is told what was refused;
+	// either may be nil. Refuse answers a push that was refused as a whole; the
+	// server's plain text where nil.
+	Series   *quota.SeriesCount
+	Refusals *quota.Refusals
+	Refuse   func(w http.ResponseWriter, status int, code, message string)
 	// ExternalURL is how people reach the API; alerts link to it.
 	ExternalURL *url.URL
 	// Changed is called when alerts begin or cease to fire, and again while they
@@ -226,6 +234,14 @@ func parse(text string) (*config.Config, error) {
 
 func scrapeTimeout(interval time.Duration) model.Duration {
 	return model.Duration(min(interval, 10*time.Second))
+}
+
+func (c *Config) refuse(w http.ResponseWriter, status int, code, message string) {
+	if c.Refuse != nil {
+		c.Refuse(w, status, code, message)
+		return
+	}
+	http.Error(w, code+": "+message, status)
 }
 
 // oneLine joins the lines that YAML errors come in, so that a configuration

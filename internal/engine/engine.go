@@ -64,6 +64,7 @@ type Engine struct {
 	appends  *appends
 	promql   *promql.Engine
 	query    *queries // The way to it.
+	reserved reserved
 	self     *self
 	scrape   *scrape.Manager
 	rules    *rules.Manager
@@ -151,7 +152,7 @@ func (e *Engine) open(cfg *config.Config) error {
 	e.remote = remote.NewStorage(e.cfg.Logger.With("component", "remote"), e.registry, e.startTime, e.cfg.Dir,
 		remoteFlush, scrapeRef{e}, false)
 	e.storage = storage.NewFanout(e.cfg.Logger, db, e.remote)
-	e.appends = &appends{AppendableV2: e.storage}
+	e.appends = &appends{AppendableV2: e.storage, reserved: &e.reserved}
 	db.SetWriteNotified(e.remote)
 
 	return nil
@@ -226,6 +227,7 @@ func (e *Engine) build(cfg *config.Config) error {
 		return errors.New("making the managers of service discovery failed")
 	}
 	e.current.Store(cfg)
+	e.reserved.targets, e.reserved.rules = e.scrape.TargetsActive, e.rules.RuleGroups
 	e.handler = watchLimits(e.boundRequests(e.newHandler(Prefix, admin{DB: e.db, stats: e.stats})), e.cfg.Limited)
 
 	return nil

@@ -28,7 +28,13 @@ type Status struct {
 	// Targets counts what is scraped, Down those of them that did not answer.
 	Targets int
 	Down    int
+	// Losses are the targets that answer scrapes while their samples are not
+	// stored, this process first.
+	Losses []*Loss
 }
+
+// Lost returns how many scraped samples could not be stored since the start, by job.
+func (e *Engine) Lost() map[string]int { return e.appends.scrapes.lost() }
 
 // Status reports the present state of the engine.
 func (e *Engine) Status() Status {
@@ -52,6 +58,7 @@ func (e *Engine) Status() Status {
 			}
 		}
 	}
+	s.Losses = e.appends.scrapes.trouble(time.Now())
 	e.appends.mu.Lock()
 	defer e.appends.mu.Unlock()
 	s.LastAppend = e.appends.lastSuccess

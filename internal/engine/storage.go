@@ -29,9 +29,11 @@ func (a admin) BlockMetas() ([]tsdb.BlockMeta, error) {
 }
 
 // appends remembers how the newest commit to the database ended, which is how
-// a full or failing disk shows first.
+// a full or failing disk shows first, and which targets' samples it does not take.
 type appends struct {
 	storage.AppendableV2
+	reserved *reserved
+	scrapes  scrapeWatch
 
 	mu          sync.Mutex // Guards the fields below.
 	lastSuccess time.Time
@@ -39,8 +41,13 @@ type appends struct {
 	lastErrAt   time.Time
 }
 
-// AppenderV2 implements storage.AppendableV2.
+// AppenderV2 implements storage.AppendableV2, for one scrape.
 func (a *appends) AppenderV2(ctx context.Context) storage.AppenderV2 {
+	return &scrapedAppender{watchedAppender: a.watched(ctx), reserved: a.reserved, watch: &a.scrapes}
+}
+
+// watched returns an appender whose commit is remembered.
+func (a *appends) watched(ctx context.Context) *watchedAppender {
 	return &watchedAppender{AppenderV2: a.AppendableV2.AppenderV2(ctx), appends: a}
 }
 

@@ -84,8 +84,8 @@ func (c *clients) sweep(now time.Time) bool {
 	return len(c.known) < maxClients
 }
 
-// addressOf is who sends a request.
-func addressOf(r *http.Request) netip.Addr { return addressAt(r.RemoteAddr) }
+// AddressOf is who sends a request.
+func AddressOf(r *http.Request) netip.Addr { return addressAt(r.RemoteAddr) }
 
 // addressAt is who is at the other end. An IPv6 host has a whole /64 to itself.
 func addressAt(remote string) netip.Addr {

@@ -161,7 +161,7 @@ func (g *Gate) Wrap(next http.Handler) http.Handler {
 		if !g.checkOrigin(w, r) {
 			return
 		}
-		address := addressOf(r)
+		address := AddressOf(r)
 		if !g.clients.allow(address, time.Now()) {
 			g.refuse(w, r, TooFast, "too many requests from this address; slow down")
 			return

@@ -283,11 +283,11 @@ func TestAddresses(t *testing.T) {
 		"10.0.0.1:5000": "10.0.0.1", "[::ffff:10.0.0.1]:5000": "10.0.0.1", "[2001:db8:1:2:3:4:5:6]:5000": "2001:db8:1:2::",
 		"[fe80::1%eth0]:5000": "fe80::",
 	} {
-		if got := addressOf(&http.Request{RemoteAddr: remote}); got.String() != want {
+		if got := AddressOf(&http.Request{RemoteAddr: remote}); got.String() != want {
 			t.Errorf("%s counts as %s, want %s", remote, got, want)
 		}
 	}
-	if addressOf(&http.Request{RemoteAddr: "@"}).IsValid() {
+	if AddressOf(&http.Request{RemoteAddr: "@"}).IsValid() {
 		t.Error("something that is no address counts as one")
 	}
 }
