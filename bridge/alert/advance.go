@@ -1,12 +1,15 @@
 package alert
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // advance plans on what Reconcile made of the alerts, and gathers both into one
-// transition for each alert that changes.
+// transition for each alert that changes. It uses up previous, which is a copy of
+// its own of thousands of alerts.
 func advance(previous []Alert, steps []Transition, p Policy, sent History, now time.Time) ([]Transition, []Notification) {
-	current := make([]Alert, len(previous), len(previous)+len(steps))
-	copy(current, previous)
+	current := slices.Grow(previous, len(steps))
 	at := make(map[string]int, len(previous))
 	for i := range previous {
 		at[previous[i].ID] = i

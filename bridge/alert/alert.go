@@ -64,7 +64,7 @@ type Alert struct {
 	// Senders tells of a pushed alert until when each sender says that it fires,
 	// and EndsAt is the last of these times: then it ends unless it is pushed
 	// again. HeardAt is when a push last said that it fires.
-	Senders map[string]time.Time `json:",omitempty"`
+	Senders Senders `json:",omitempty"`
 	EndsAt  time.Time
 	HeardAt time.Time `json:",omitzero"`
 	// EndSaid is set while the alert is about to end because a sender said so.

@@ -65,7 +65,7 @@ const digestAfter = 3 * time.Minute
 func Plan(alerts []Alert, p Policy, sent History, now time.Time) Decision {
 	pl := newPlanner(p, sent, now)
 	for i := range alerts {
-		pl.classify(&draft{Transition: Transition{Alert: alerts[i]}})
+		pl.classify(&alerts[i])
 	}
 	pl.escalate()
 	pl.releaseHeld()
@@ -108,34 +108,50 @@ func newPlanner(p Policy, sent History, now time.Time) *planner {
 	return &planner{policy: p, now: now, budget: max(budget, 0)}
 }
 
-// classify notes what an alert owes.
-func (pl *planner) classify(d *draft) {
-	a := &d.Alert
-	pl.drafts = append(pl.drafts, d)
-	switch {
-	case a.Status == Resolved:
-		pl.withdraw(d, "resolved while the rate limit held it back")
-		if !a.Quiet && len(a.Channels) > 0 {
-			pl.resolved = append(pl.resolved, d)
-		}
-
-		return
-	case a.Ack != nil:
-		pl.withdraw(d, "acknowledged while the rate limit held it back")
+// classify notes what an alert owes. Only alerts that owe something are copied: of
+// many thousands that fire, few do.
+func (pl *planner) classify(a *Alert) {
+	if a.Status == Resolved || a.Ack != nil {
+		pl.classifySettled(a)
 
 		return
 	}
+	var in []*[]*draft
 	if pl.escalationDue(a) {
-		pl.escalation = append(pl.escalation, d)
+		in = append(in, &pl.escalation)
 	}
 	switch {
 	case len(pl.policy.Channels) == 0 || !pl.tellDue(a):
 	case a.Held && a.Severity != Critical:
-		pl.held = append(pl.held, d)
+		in = append(in, &pl.held)
 	case a.NotifiedAt.IsZero() || a.Quiet:
-		pl.first = append(pl.first, d)
+		in = append(in, &pl.first)
 	default:
-		pl.reminders = append(pl.reminders, d)
+		in = append(in, &pl.reminders)
+	}
+	if len(in) == 0 {
+		return
+	}
+	d := pl.draft(a)
+	for _, list := range in {
+		*list = append(*list, d)
+	}
+}
+
+// classifySettled notes what an alert owes that has ended or is acknowledged.
+func (pl *planner) classifySettled(a *Alert) {
+	owesEnd := a.Status == Resolved && !a.Quiet && len(a.Channels) > 0
+	if !owesEnd && !a.Held {
+		return
+	}
+	d := pl.draft(a)
+	if owesEnd {
+		pl.resolved = append(pl.resolved, d)
+	}
+	if a.Status == Resolved {
+		pl.withdraw(d, "resolved while the rate limit held it back")
+	} else {
+		pl.withdraw(d, "acknowledged while the rate limit held it back")
 	}
 }
 
@@ -144,6 +160,14 @@ func (pl *planner) withdraw(d *draft, why string) {
 		d.Alert.Held = false
 		d.change(pl.now, Event{Kind: EventWithdrawn, Text: why})
 	}
+}
+
+// draft begins the next state of an alert.
+func (pl *planner) draft(a *Alert) *draft {
+	d := &draft{Transition: Transition{Alert: *a}}
+	pl.drafts = append(pl.drafts, d)
+
+	return d
 }
 
 // Who was told of an alert's end is told at once that it fires again, as often as

@@ -1,9 +1,6 @@
 package alert
 
-import (
-	"maps"
-	"time"
-)
+import "time"
 
 const (
 	// maxPushEnd bounds how far ahead a push can put the end of an alert.
@@ -12,8 +9,6 @@ const (
 	// it is not known whether that is the only sender: of two servers that evaluate
 	// the same rules one may have lost sight of what the other one still sees.
 	doubt = 15 * time.Second
-	// maxSenders bounds the senders of an alert that are told apart.
-	maxSenders = 16
 )
 
 // seePushed takes in one alert of a push.
@@ -47,36 +42,15 @@ func (r *reconciler) seePushed(s *Seen, identity string) {
 
 // heard notes until when a sender says that the alert fires.
 func (r *reconciler) heard(a *Alert, sender string, end time.Time) {
-	senders := make(map[string]time.Time, len(a.Senders)+1)
-	for name, until := range a.Senders {
-		if until.After(r.now) {
-			senders[name] = until
-		}
-	}
-	if _, known := senders[sender]; !known && len(senders) >= maxSenders {
-		sender = ""
-	}
-	senders[sender] = end
-	a.Senders, a.HeardAt, a.EndSaid = senders, r.now, false
-	a.EndsAt = latest(senders)
-}
-
-func latest(senders map[string]time.Time) time.Time {
-	var end time.Time
-	for _, until := range senders {
-		if until.After(end) {
-			end = until
-		}
-	}
-
-	return end
+	a.Senders, a.HeardAt, a.EndSaid = a.Senders.with(sender, end, r.now), r.now, false
+	a.EndsAt = a.Senders.latest()
 }
 
 // renew lets a firing alert follow its sender. It waits for refreshEvery, unless
 // the alert would end in that time, or the sender is a new one.
 func (r *reconciler) renew(d *draft, s *Seen, end time.Time) {
 	a := &d.Alert
-	until, known := a.Senders[s.Sender]
+	until, known := a.Senders.until(s.Sender)
 	// A source may also bring the end forward.
 	if end.Before(until) {
 		until = end
@@ -86,7 +60,7 @@ func (r *reconciler) renew(d *draft, s *Seen, end time.Time) {
 		return
 	}
 	r.follow(d, s)
-	if !a.Senders[s.Sender].Equal(end) {
+	if until, _ := a.Senders.until(s.Sender); !until.Equal(end) {
 		r.heard(a, s.Sender, end)
 		d.change(r.now)
 	}
@@ -98,15 +72,14 @@ func (r *reconciler) renew(d *draft, s *Seen, end time.Time) {
 // time in which nobody says otherwise.
 func (r *reconciler) endSaid(d *draft, s *Seen) {
 	a := &d.Alert
-	_, known := a.Senders[s.Sender]
-	others := maps.Clone(a.Senders)
-	maps.DeleteFunc(others, func(name string, until time.Time) bool { return name == s.Sender || !until.After(r.now) })
+	_, known := a.Senders.until(s.Sender)
+	others := a.Senders.without(s.Sender).at(r.now)
 	switch {
 	case s.Sender == "" && len(a.Senders) > 0:
 		r.endSoon(d)
 	case len(others) > 0 && !known:
 	case len(others) > 0:
-		a.Senders, a.EndsAt = others, latest(others)
+		a.Senders, a.EndsAt = others, others.latest()
 		d.change(r.now, Event{Kind: EventEndSaid, Text: s.Sender + " says that it has ended; another sender still says that it fires"})
 	default:
 		r.end(d, Ending{Kind: EndedResolved, Text: "the source says that it has ended"})
@@ -119,14 +92,8 @@ func (r *reconciler) endSoon(d *draft) {
 	if a.EndSaid {
 		return
 	}
-	end := r.now.Add(doubt)
-	senders := maps.Clone(a.Senders)
-	for name, until := range senders {
-		if until.After(end) {
-			senders[name] = end
-		}
-	}
-	a.Senders, a.EndsAt, a.EndSaid = senders, latest(senders), true
+	a.Senders, a.EndSaid = a.Senders.endingBy(r.now.Add(doubt)), true
+	a.EndsAt = a.Senders.latest()
 	d.change(r.now, Event{
 		Kind: EventEndSaid,
 		Text: "the source says that it has ended; it ends unless somebody says within " + doubt.String() + " that it fires",

@@ -111,8 +111,19 @@ func (d *draft) change(now time.Time, events ...Event) {
 	d.changed = true
 }
 
+// changed returns the transitions of the drafts that changed. They are counted
+// first: to let the slice grow would cost several times what it holds.
 func changed(drafts []*draft) []Transition {
-	var ts []Transition
+	n := 0
+	for _, d := range drafts {
+		if d.changed {
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	ts := make([]Transition, 0, n)
 	for _, d := range drafts {
 		if d.changed {
 			ts = append(ts, d.Transition)

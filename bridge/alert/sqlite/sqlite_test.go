@@ -113,7 +113,7 @@ func whole() alert.Alert {
 	a.Summary = json.RawMessage(`{"system":{"avg_cpu_percent":91.5}}`)
 	a.Origin = alert.Origin{Kind: alert.FromPush, Source: alert.SourceV2, Principal: "prometheus"}
 	a.EndsAt, a.Held, a.Quiet, a.Flaps = noon.Add(time.Minute), true, true, 2
-	a.Senders, a.HeardAt = map[string]time.Time{"prometheus:9090 at 10.0.0.1": a.EndsAt}, noon
+	a.Senders, a.HeardAt = alert.Senders{{Name: "prometheus:9090 at 10.0.0.1", Until: a.EndsAt}}, noon
 	a.NotifiedAt, a.DeliveredAt, a.WaitingSince, a.EscalatedAt = noon, noon.Add(time.Second), noon, noon.Add(time.Hour)
 	a.HeldSince, a.EndToldAt, a.EndedAck = noon, noon.Add(time.Minute), &alert.Ack{By: "bob", At: noon}
 	a.Channels = []string{"email", "slack"}
