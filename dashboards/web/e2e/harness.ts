@@ -124,6 +124,8 @@ export function raise(server: Server, ...alerts: Alert[]): Promise<Response> {
         annotations: { summary: description, description, ...annotations },
         startsAt: new Date(Date.now() - 60_000).toISOString(),
         endsAt: new Date(Date.now() + (ended ? -1000 : 3_600_000)).toISOString(),
+        // Who says by it which server it is, ends its alert at once.
+        generatorURL: "http://prometheus.example:9090/graph",
       }),
     ),
   );

@@ -72,7 +72,7 @@ it("an alert leads to its runbook, and the runbook to the alert", async () => {
   await page.waitForURL(`**/alerts/slow_job_queue_${today}`);
 
   await page.goto(`${server.url}/alerts/of_others_${today}`);
-  const elsewhere = page.getByRole("link", { name: "Runbook", exact: true });
+  const elsewhere = page.getByRole("link", { name: "Runbook at example.com", exact: true });
   await elsewhere.waitFor();
   expect(await elsewhere.getAttribute("href")).toBe("https://example.com/runbook");
 
