@@ -158,7 +158,7 @@ func serveApp(ctx context.Context, out output, cfg app.Config,
 	for _, name := range unknown {
 		logger.WarnContext(ctx, "an environment variable looks like a setting, is none, and has no effect", "variable", name)
 	}
-	cfg.Version, cfg.Log = version(), logger
+	cfg.Version, cfg.Log, cfg.Console = version(), logger, out.stderr
 	a, err := build(cfg, logger.Logger)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/url"
@@ -43,6 +44,9 @@ type Config struct {
 
 	// Version is shown by /status and llmwatch_build_info.
 	Version Version
+	// Console is where whoever starts the program sees what is shown once; nil where
+	// nobody does.
+	Console io.Writer
 	// File is the path of the configuration file, empty for none.
 	File string
 	// Reread loads the configuration again, for a reload; nil where it does not

@@ -147,22 +147,7 @@ func (a *App) startAccess(cfg *Config, registry prometheus.Registerer) (*access,
 		return store.Close()
 	})
 
-	return out, a.warnOfNobody(ctx, cfg, store)
-}
-
-// warnOfNobody tells whoever starts llmwatch that nobody could use it.
-func (a *App) warnOfNobody(ctx context.Context, cfg *Config, store *auth.Store) error {
-	if store == nil || !cfg.Security.APIAuthentication || len(a.port.web.users) > 0 {
-		return nil
-	}
-	empty, err := store.Empty(ctx)
-	if err == nil && empty {
-		a.logger.WarnContext(ctx, "nobody can be let in: there is no user and no token",
-			"make_a_user", "llmwatch users add NAME --role admin --db-path "+cfg.databaseFile(),
-			"make_one_for_programs", "llmwatch tokens create NAME --role viewer --db-path "+cfg.databaseFile())
-	}
-
-	return err
+	return out, a.letFirstAdminIn(ctx, cfg, store)
 }
 
 // door is access as the bridge takes it: none where there is none.

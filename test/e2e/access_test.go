@@ -12,11 +12,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -440,16 +441,53 @@ func readFile(t *testing.T, path string) string {
 	return string(text)
 }
 
-func TestNobodyCanBeLetIn(t *testing.T) {
+// TestFirstStart_ShowsATokenOnce looks for it on the console, in the log and in what
+// a data directory holds.
+func TestFirstStart_ShowsATokenOnce(t *testing.T) {
 	t.Parallel()
+	shown := regexp.MustCompile(`lwt_[A-Za-z0-9_]+`)
 	s := secure(t)
-	s.start()
-	if !strings.Contains(s.log(), "llmwatch users add NAME --role admin --db-path "+filepath.Join(s.dir, "llmwatch.db")) {
-		t.Errorf("the log does not say how to begin:\n%s", s.log())
+	s.start("--collection-interval", "1")
+	console := s.process.log.String()
+	token := shown.FindString(console)
+	if token == "" || !strings.Contains(console, "llmwatch users add NAME --role admin --db-path "+filepath.Join(s.dir, "llmwatch.db")) {
+		t.Fatalf("the console does not say how to begin:\n%s", console)
 	}
+	if resp, text := s.ask(http.MethodGet, apiBase+"/configuration", "", "Authorization", "Bearer "+token); resp.StatusCode != http.StatusOK {
+		t.Errorf("with the token, the configuration is answered with %d %s", resp.StatusCode, text)
+	}
+	if resp, text := s.ask(http.MethodGet, apiBase+"/logs/search?text="+token, "", "Authorization", "Bearer "+token); !strings.Contains(text, `"count":0`) {
+		t.Errorf("the log store is asked for the token: %d %s", resp.StatusCode, text)
+	}
+	if resp, _ := s.ask(http.MethodGet, apiBase+"/alerts", ""); resp.StatusCode != http.StatusUnauthorized {
+		t.Errorf("strangers are answered %d", resp.StatusCode)
+	}
+
 	s.must(canaryPassword+"\n", "users", "add", "ada", "--role", "admin")
 	s.login("ada", canaryPassword) // Without a restart.
-	if users := s.must("", "users", "list"); !slices.Contains(strings.Fields(users), "ada") {
-		t.Errorf("the users are %s", users)
+	s.must("", "tokens", "revoke", "first-admin")
+	if resp, _ := s.ask(http.MethodGet, apiBase+"/alerts", "", "Authorization", "Bearer "+token); resp.StatusCode != http.StatusUnauthorized {
+		t.Errorf("the revoked token is answered %d", resp.StatusCode)
+	}
+	if code, _ := s.process.signal(terminate); code != 0 {
+		t.Errorf("it exits %d", code)
+	}
+	secret := token[strings.LastIndex(token, "_")+1:]
+	err := filepath.WalkDir(s.dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Type().IsRegular() && strings.Contains(readFile(t, path), secret) {
+			t.Errorf("%s holds the token", path)
+		}
+
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if strings.Contains(s.log(), secret) {
+		t.Error("the log holds the token")
+	}
+	s.start()
+	if again := shown.FindString(s.process.log.String()); again != "" {
+		t.Errorf("the next start shows a token, too:\n%s", s.process.log)
 	}
 }
