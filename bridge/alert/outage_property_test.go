@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -61,13 +62,23 @@ const patience = 2 * time.Minute
 // alert stays untold while a channel works.
 func TestWhateverChannelsDo(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(20) {
+	seeds := uint64(120)
+	if os.Getenv("LLMWATCH_SOAK") != "" {
+		seeds = 3000
+	}
+	for seed := range seeds {
 		synctest.Test(t, func(t *testing.T) {
+			defer func() {
+				if t.Failed() {
+					t.Logf("with the seed %d", seed)
+				}
+			}()
 			random := rand.New(rand.NewPCG(seed, 2))
 			store := newMemStore()
-			fs := map[string]*failing{}
-			for _, name := range []string{"mail", "slack"} {
-				fs[name] = &failing{t: t, store: store, up: time.Now(), accepted: map[string]bool{}}
+			channels := []string{"mail", "slack"}
+			fs := make([]*failing, len(channels)) // In this order, so that a seed tells all.
+			for i := range fs {
+				fs[i] = &failing{t: t, store: store, up: time.Now(), accepted: map[string]bool{}}
 			}
 			var m *Manager
 			var stop func()
@@ -75,8 +86,8 @@ func TestWhateverChannelsDo(t *testing.T) {
 				m = NewManager(Config{
 					Store: store, Logger: slog.New(slog.DiscardHandler), Options: Options{DefaultCooldown: 10 * time.Minute},
 					Routing: Routing{
-						Policy:    Policy{Channels: []string{"mail", "slack"}, SendResolved: true, MaxPerHour: 5},
-						Notifiers: map[string]Notifier{"mail": fs["mail"], "slack": fs["slack"]},
+						Policy:    Policy{Channels: channels, SendResolved: true, MaxPerHour: 5},
+						Notifiers: map[string]Notifier{channels[0]: fs[0], channels[1]: fs[1]},
 					},
 				})
 				ctx, cancel := context.WithCancel(t.Context())
@@ -127,7 +138,7 @@ func TestWhateverChannelsDo(t *testing.T) {
 }
 
 // checkTold fails where a critical alert has waited although a channel works.
-func checkTold(t *testing.T, store *memStore, fs map[string]*failing) {
+func checkTold(t *testing.T, store *memStore, fs []*failing) {
 	t.Helper()
 	for _, f := range fs {
 		f.mu.Lock()

@@ -312,6 +312,11 @@ func (r *reconciler) goOn(d *draft) {
 		a.Ack = a.EndedAck
 	}
 	d.change(r.now, Event{Kind: EventFlapped, Text: "fires again inside its cooldown, before anybody was told of its end"})
+	if a.DeliveredAt.IsZero() {
+		// No channel has accepted the firing, and it was withdrawn for the news of
+		// the end: the cooldown of a message that nobody got holds nothing back.
+		a.NotifiedAt, a.WaitingSince = time.Time{}, time.Time{}
+	}
 	if !a.NotifiedAt.IsZero() && a.Ack == nil {
 		d.change(r.now, Event{
 			Kind: EventHeldCooldown,
