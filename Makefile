@@ -95,6 +95,7 @@ soak: deps build clock ## Run the tests that have long versions, as long ones.
 	LLMWATCH_SOAK=1 $(TEST_ENV) $(GO) test -count=1 -timeout 1h -run 'Killed|EachStep' ./bridge/logstore
 	LLMWATCH_SOAK=1 $(TEST_ENV) $(GO) test -count=1 -timeout 4h -v -run 'EveryLine|SurviveKills|ACrowdIsServed|HostileExpressions' ./test/e2e
 	LLMWATCH_SOAK=1 $(TEST_ENV) $(GO) test -count=1 -timeout 1h -run NothingFalse ./bridge
+	LLMWATCH_SOAK=1 $(TEST_ENV) $(GO) test -count=1 -timeout 1h -run WhateverChannels ./bridge/alert
 
 .PHONY: fuzz
 fuzz: ## Fuzz the parsers of outside bytes, FUZZTIME (default 30m) in all.
