@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -26,6 +27,11 @@ func TestUnitTestsNoticeAChangedAlert(t *testing.T) {
 		for _, r := range rulesOf(load(t)[name]) {
 			if r.Alert == "" {
 				continue
+			}
+			mutations := maps.Clone(mutations)
+			if r.KeepFiringFor != "" {
+				mutations["keep_firing_for+1m"] = func(t *testing.T, r *rule) { r.KeepFiringFor = shifted(t, r.KeepFiringFor, time.Minute) }
+				mutations["keep_firing_for-1m"] = func(t *testing.T, r *rule) { r.KeepFiringFor = shifted(t, r.KeepFiringFor, -time.Minute) }
 			}
 			for mutation, mutate := range mutations {
 				t.Run(r.Alert+"/"+mutation, func(t *testing.T) {
@@ -169,10 +175,17 @@ func shiftThreshold(t *testing.T, r *rule, by float64) {
 
 func shiftFor(t *testing.T, r *rule, by time.Duration) {
 	t.Helper()
+	r.For = shifted(t, r.For, by)
+}
 
-	wait, err := time.ParseDuration(r.For)
+// shifted is a duration in a rule file that is longer by so much.
+func shifted(t *testing.T, duration string, by time.Duration) string {
+	t.Helper()
+
+	d, err := time.ParseDuration(duration)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.For = strconv.Itoa(int((wait + by).Seconds())) + "s"
+
+	return strconv.Itoa(int((d + by).Seconds())) + "s"
 }
