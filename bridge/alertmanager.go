@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -91,7 +92,15 @@ func (s *server) observe(r *http.Request, source string, seen []alert.Seen, reje
 		seen = s.Polled.Uncovered(r.Context(), seen)
 	}
 	if len(seen) > 0 {
-		if err := s.Alerts.Observe(r.Context(), alert.Snapshot{Origin: pushedBy(r, source), Alerts: seen}); err != nil {
+		err := s.Alerts.Observe(r.Context(), alert.Snapshot{Origin: pushedBy(r, source), Alerts: seen})
+		if tooMany, ok := errors.AsType[*alert.TooManyError](err); ok {
+			if s.AlertsRefused != nil {
+				s.AlertsRefused(r.Context(), tooMany)
+			}
+
+			return &Error{http.StatusTooManyRequests, tooMany.Limit, tooMany.Error()}
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -202,6 +211,9 @@ func (s *server) failV2(w http.ResponseWriter, r *http.Request, err error) {
 	body, err := json.Marshal(shown.Message)
 	if err != nil {
 		panic(err) // A string.
+	}
+	if shown.Status == http.StatusTooManyRequests {
+		w.Header().Set("Retry-After", "60")
 	}
 	writeBody(w, shown.Status, append(body, '\n'))
 }

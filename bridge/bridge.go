@@ -69,6 +69,8 @@ type Options struct {
 	Components func() []Component
 	// Configuration tells what is set.
 	Configuration func() []Setting
+	// AlertsRefused is told of pushed alerts that there was no room for; may be nil.
+	AlertsRefused func(ctx context.Context, e *alert.TooManyError)
 	// Receivers take what programs push: handlers of POST by path below Base.
 	Receivers map[string]http.Handler
 	// Mounts are handlers of other packages, by path; one that ends with a

@@ -118,13 +118,17 @@ func (m *Manager) route() Routing {
 }
 
 // Observe takes in what a source says now. A fetch that failed or was partial
-// must never come here: what is missing in a complete snapshot has ended.
+// must never come here: what is missing in a complete snapshot has ended. Where
+// there was no room for some pushed alerts, the error is a *TooManyError, and the
+// others were taken in.
 func (m *Manager) Observe(ctx context.Context, s Snapshot) error {
 	summaries := map[time.Time]json.RawMessage{}
 	for {
 		var missing []time.Time
+		var refused *TooManyError
 		err := m.advance(ctx, func(previous []Alert, now time.Time) ([]Transition, error) {
-			steps, err := m.reconcile(ctx, previous, s, now)
+			refused = nil // It may be a further try.
+			steps, err := m.reconcile(ctx, previous, s, now, &refused)
 			m.severities.log(ctx, steps)
 			missing = m.summarize(steps, summaries)
 			if err == nil && len(missing) > 0 {
@@ -133,7 +137,10 @@ func (m *Manager) Observe(ctx context.Context, s Snapshot) error {
 
 			return steps, err
 		})
-		if !errors.Is(err, errSummaryMissing) {
+		switch {
+		case err == nil && refused != nil:
+			return refused
+		case !errors.Is(err, errSummaryMissing):
 			return err
 		}
 		m.fetchSummaries(ctx, missing, summaries) // Outside mu: it may take its time.
@@ -330,9 +337,10 @@ func (m *Manager) options(now time.Time) Options {
 	return o
 }
 
-func (m *Manager) reconcile(ctx context.Context, previous []Alert, s Snapshot, now time.Time) ([]Transition, error) {
+func (m *Manager) reconcile(ctx context.Context, previous []Alert, s Snapshot, now time.Time, refused **TooManyError) ([]Transition, error) {
 	var failed error
 	o := m.options(now)
+	o.Refused = func(e *TooManyError) { *refused = e }
 	o.LastNumber = func(base string) int {
 		n, err := m.conf.Store.LastNumber(ctx, base)
 		failed = errors.Join(failed, err)

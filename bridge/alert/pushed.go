@@ -32,10 +32,13 @@ func (r *reconciler) seePushed(s *Seen, identity string) {
 	case open != nil:
 		r.renew(open, s, end)
 	case closed != nil && closed.Alert.CooldownEnd().After(r.now):
+		if !r.room.takes(0, size(s.Annotations)-size(closed.Alert.Annotations)) {
+			return
+		}
 		r.reopen(closed, s)
 		r.heard(&closed.Alert, s.Sender, end)
 		r.open[identity] = closed
-	default:
+	case r.room.takes(1, size(s.Labels)+size(s.Annotations)):
 		r.heard(&r.fire(s, identity).Alert, s.Sender, end)
 	}
 }
@@ -59,7 +62,9 @@ func (r *reconciler) renew(d *draft, s *Seen, end time.Time) {
 	if known && until.After(soon) && a.UpdatedAt.After(r.now.Add(-refreshEvery)) {
 		return
 	}
-	r.follow(d, s)
+	if r.room.takes(0, size(s.Annotations)-size(a.Annotations)) {
+		r.follow(d, s)
+	}
 	if until, _ := a.Senders.until(s.Sender); !until.Equal(end) {
 		r.heard(a, s.Sender, end)
 		d.change(r.now)

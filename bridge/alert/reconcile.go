@@ -32,6 +32,10 @@ type Options struct {
 	// ListeningSince is since when pushes are received without a gap. Until
 	// PushTimeout later no pushed alert ends for want of a push. Zero is for ever.
 	ListeningSince time.Time
+	// Push bounds what a principal may push.
+	Push PushLimits
+	// Refused is told once of what Push did not allow, nil for nobody.
+	Refused func(*TooManyError)
 }
 
 // Transition is one alert's step to its next state.
@@ -62,6 +66,7 @@ func Reconcile(previous []Alert, s Snapshot, now time.Time, o Options) []Transit
 			r.origin.Kind = FromRule
 		}
 	}
+	r.room = roomOf(previous, r.origin, o.Push)
 	identities := make([]string, len(s.Alerts))
 	last := make(map[string]int, len(s.Alerts))
 	for i := range s.Alerts {
@@ -80,6 +85,9 @@ func Reconcile(previous []Alert, s Snapshot, now time.Time, o Options) []Transit
 		if !seen[d.identity] {
 			r.miss(d, s.Complete)
 		}
+	}
+	if r.room.refused != nil && o.Refused != nil {
+		o.Refused(r.room.refused)
 	}
 
 	return changed(r.drafts)
@@ -138,6 +146,7 @@ type reconciler struct {
 	now     time.Time
 	opts    Options
 	origin  Origin // Who says what is looked at.
+	room    *room  // What that one has left.
 	missing func(*Alert) Verdict
 	drafts  []*draft
 	open    map[string]*draft   // By identity, not resolved.

@@ -55,9 +55,12 @@ func (a *App) startAlerting(cfg *Config, store *sqlite.Store, routing alert.Rout
 	registry.MustRegister(&alertCollector{store: store, logger: a.logger}, &ruleCollector{rules: client.Rules, logger: a.logger}, newDiskCollector(cfg))
 	al := &alerting{store: store, started: time.Now()}
 	al.manager = alert.NewManager(alert.Config{
-		Store:     store,
-		Logger:    a.logger,
-		Options:   alert.Options{DefaultCooldown: cfg.Alerts.DefaultCooldown},
+		Store:  store,
+		Logger: a.logger,
+		Options: alert.Options{
+			DefaultCooldown: cfg.Alerts.DefaultCooldown,
+			Push:            alert.PushLimits{Alerts: cfg.Limits.AlertsPerToken, Bytes: cfg.Limits.AlertBytesPerToken},
+		},
 		Routing:   a.linked(routing),
 		TickEvery: min(cfg.Alerts.CheckInterval, 15*time.Second),
 		Retention: alertRetention,

@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"llmwatch/bridge"
+	"llmwatch/bridge/alert"
 	"llmwatch/internal/auth"
 	"llmwatch/internal/gate"
 	"llmwatch/internal/quota"
@@ -107,6 +108,11 @@ func (in *ingest) inTurn(w http.ResponseWriter, r *http.Request) (end func(), ok
 	}
 
 	return nil, false // Whoever has left is not answered.
+}
+
+// alertsRefused counts pushed alerts that there was no room for.
+func (in *ingest) alertsRefused(ctx context.Context, e *alert.TooManyError) {
+	in.refusals.Count(ctx, quota.Alerts, e.Limit, e.Refused, e.Error())
 }
 
 // refusePush answers a push that is refused as a whole.

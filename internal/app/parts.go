@@ -151,6 +151,7 @@ func NewServe(cfg Config, logger *slog.Logger) (*App, error) {
 			},
 			Configuration: a.reloader.configuration,
 			Receivers:     receivers,
+			AlertsRefused: out.ingest.alertsRefused,
 			Logs:          logs,
 			Mounts: access.addPage(logger, addEngine(a.gate.Bodies(eng.Handler()), known(a.gate.BodiesInTurn(eng.OTLP(), out.ingest.inTurn)), map[string]http.Handler{
 				"/metrics": out.handler,
@@ -232,7 +233,8 @@ func NewBridge(cfg Config, logger *slog.Logger) (*App, error) {
 		if err != nil {
 			return err
 		}
-		logs, err := a.startLogs(&cfg, own, registry, newIngest(cfg.Limits.Limits, logger, registry))
+		in := newIngest(cfg.Limits.Limits, logger, registry)
+		logs, err := a.startLogs(&cfg, own, registry, in)
 		if err != nil {
 			return err
 		}
@@ -264,6 +266,7 @@ func NewBridge(cfg Config, logger *slog.Logger) (*App, error) {
 			},
 			Configuration: a.reloader.configuration,
 			Receivers:     logs.receivers(),
+			AlertsRefused: in.alertsRefused,
 			Logs:          logs,
 			Mounts: access.addPage(logger, map[string]http.Handler{
 				"/metrics": scraped(&cfg, registry, logger),

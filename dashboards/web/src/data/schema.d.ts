@@ -539,7 +539,7 @@ export interface paths {
         put?: never;
         /**
          * Take what an Alertmanager sends to its webhook receivers
-         * @description Version 4 of the payload. Alerts are judged one by one: bad ones are named in a 400, and the good ones are taken all the same.
+         * @description Version 4 of the payload. Alerts are judged one by one: bad ones are named in a 400, and the good ones are taken all the same. Where there is no room for more of this caller's, the rest is refused with 429.
          */
         post: operations["alertmanagerWebhook"];
         delete?: never;
